@@ -25,6 +25,7 @@ const BASE = [
   "src/read_up_to.ts",
   "src/newer_file.ts",
   "src/worker.ts",
+  "src/temp_folder.ts",
   "src/linux",
   "src/macos",
   "src/windows",
@@ -49,6 +50,7 @@ const RULES: { readonly [part: string]: readonly string[] } = {
   "src/exact_json.ts": [],
   "src/exact_json_test.ts": ["src/exact_json.ts"],
   "src/loopback.ts": [],
+  "src/temp_folder.ts": [],
   "src/pem.ts": ["src/bytes.ts"],
   // What two processes must agree on. Everything may know it; it knows nothing.
   "src/api": [

@@ -12,6 +12,7 @@ import { carried } from "../bundle/carried.ts";
 import { openParts, type UnpackedParts } from "../bundle/unpacked.ts";
 import type { Program } from "../sandbox/mod.ts";
 import type { InstalledFiles, RunnerFiles } from "../supervisor/isolation.ts";
+import { tempFolder } from "../temp_folder.ts";
 
 /** Of the source tree. */
 export const ROOT = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
@@ -95,9 +96,9 @@ export class Installation {
         [Symbol.dispose]: () => {},
       };
     }
-    const folder = await Deno.makeTempDir({ dir: parts.path(".."), prefix: ".doctor-" });
-    const path = parts.unpackInto(folder, "secllama-attacker");
-    return { path, [Symbol.dispose]: () => Deno.removeSync(folder, { recursive: true }) };
+    const folder = await tempFolder({ dir: parts.path(".."), prefix: ".doctor-" });
+    const path = parts.unpackInto(folder.path, "secllama-attacker");
+    return { path, [Symbol.dispose]: () => folder[Symbol.dispose]() };
   }
 
   /** The unpacked parts of a compiled program; null from source. */

@@ -21,6 +21,7 @@ import { ROUTES } from "../api/routes.ts";
 import { type Bytes, toBase64Url } from "../bytes.ts";
 import { SecLlamaError } from "../errors.ts";
 import { listenerUids, ownUid } from "../http/peer.ts";
+import { takeUpTo } from "../read_up_to.ts";
 import { readLaunch } from "./page_launch.ts";
 
 /** Whoever does not answer so small a request in this time is not ours. */
@@ -229,7 +230,11 @@ export async function holderOf(
   try {
     const signal = AbortSignal.timeout(PROOF_TIMEOUT_MS);
     const url = `http://${hostname}:${port}${ROUTES.version.path}`;
-    const answer = await (await fetch(url, { signal, redirect: "error" })).json();
+    const { body } = await fetch(url, { signal, redirect: "error" });
+    if (body === null) return "unknown";
+    // It may be anything, and say as much as it likes.
+    const said = await takeUpTo(body, MAX_PROOF_BYTES);
+    const answer = JSON.parse(new TextDecoder().decode(said));
     const { secllama, version } = Object(answer) as Record<string, unknown>;
     if (typeof secllama === "string") return "secllama";
     return typeof version === "string" ? "ollama" : "unknown";

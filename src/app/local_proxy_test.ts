@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
+import { type AddressInfo, createServer as createTcpServer, type Socket } from "node:net";
 import { readChallenge } from "../api/proxy_identity.ts";
 import { ROUTES } from "../api/routes.ts";
 import { toBase64Url } from "../bytes.ts";
 import { ProxyIdentity } from "../proxy/identity.ts";
-import { askLocalProxy } from "./local_proxy.ts";
+import { askLocalProxy, refuseTakenPort } from "./local_proxy.ts";
 
 /** A proxy that proves itself, and then does `next` with each request. */
 async function withProxy(
@@ -62,4 +62,77 @@ Deno.test("local proxy: a proven connection that closes is an error, and no seco
   await withProxy("closes", async (ask) => {
     await assert.rejects(ask(new AbortController().signal), { code: "gateway-unreachable" });
   });
+});
+
+/** As other programs answer whatever they are sent; undefined: not at all. */
+const HOLDERS: { readonly [name: string]: ((socket: Socket) => void) | undefined } = {
+  "accepts and says nothing": undefined,
+  "closes at once": (socket) => socket.destroy(),
+  "nginx": (socket) => {
+    const page = "<html><head><title>405 Not Allowed</title></head></html>\r\n";
+    socket.end(
+      "HTTP/1.1 405 Not Allowed\r\nServer: nginx/1.26.3\r\nContent-Type: text/html\r\n" +
+        `Content-Length: ${page.length}\r\nConnection: close\r\n\r\n${page}`,
+    );
+  },
+  "leads elsewhere": (socket) =>
+    socket.end(
+      "HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:11434/\r\nContent-Length: 0\r\n\r\n",
+    ),
+  "ssh": (socket) => socket.end("SSH-2.0-OpenSSH_9.9\r\n"),
+  "never ends its answer": (socket) => {
+    socket.write("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n[");
+    const more = () => {
+      while (socket.write("0,".repeat(2 ** 15)));
+    };
+    socket.on("drain", more);
+    more();
+  },
+};
+
+Deno.test("local proxy: whatever else holds the port is refused, gets no request, and is read no longer than it must be", async () => {
+  const PROMPT = "a prompt that nobody may see";
+  const dataDir = await Deno.makeTempDir({ prefix: "secllama-test-" });
+  const full = Deno.env.get("SECLLAMA_FULL") === "1";
+  try {
+    await Promise.all(
+      Object.entries(HOLDERS).map(async ([name, answer]) => {
+        if (answer === undefined && !full) {
+          console.log(`skipped: "${name}" is waited for ten seconds: SECLLAMA_FULL=1`);
+          return;
+        }
+        let [got, sent] = ["", 0];
+        const sockets = new Set<Socket>();
+        const server = createTcpServer((socket) => {
+          sockets.add(socket);
+          socket.on("error", () => {}); // whoever asked has gone
+          socket.on("close", () => sent += socket.bytesWritten);
+          socket.on("data", (part) => {
+            got += part;
+            // Once a request is there whole.
+            if (got.includes("\r\n\r\n") && !socket.writableEnded) answer?.(socket);
+          });
+        });
+        await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+        const { port } = server.address() as AddressInfo;
+        const proxy = { hostname: "127.0.0.1", port, dataDir };
+        const { signal } = new AbortController();
+        await Promise.all([
+          assert.rejects(
+            askLocalProxy(proxy, { method: "POST", path: "/api/chat", body: PROMPT, signal }),
+            { code: "peer-refused" },
+            name,
+          ),
+          assert.rejects(refuseTakenPort(proxy), { code: "port-in-use" }, name),
+        ]);
+        for (const socket of sockets) socket.destroy();
+        await new Promise((resolve) => server.close(resolve));
+        assert.ok(got.includes("HTTP/1.1") && !got.includes(PROMPT), name);
+        // What the sockets' buffers hold is no more than some megabytes.
+        assert.ok(sent < 2 ** 26, `${name}: ${sent} bytes`);
+      }),
+    );
+  } finally {
+    await Deno.remove(dataDir, { recursive: true });
+  }
 });

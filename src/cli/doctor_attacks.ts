@@ -12,6 +12,7 @@ import type { Check } from "./doctor.ts";
 import type { Installation } from "../app/installation.ts";
 import type { Result, Switches } from "../app/findings.ts";
 import type { Settings } from "../config/settings.ts";
+import { tempFolder } from "../temp_folder.ts";
 
 const NO_ATTACKER = "the attacker was never in its place";
 
@@ -49,10 +50,10 @@ export async function attackChecks(
   const files = await installation.runnerFiles(config);
   const demo = await installation.demoModel();
   if (demo === undefined) return note("not run", "not made: there is no demo model");
-  const folder = await Deno.makeTempDir({ prefix: "secllama-doctor-" });
+  using folder = await tempFolder({ prefix: "secllama-doctor-" });
   try {
-    await Deno.chmod(folder, 0o755);
-    const meeting = `${folder}/meeting.bin`;
+    await Deno.chmod(folder.path, 0o755);
+    const meeting = `${folder.path}/meeting.bin`;
     makeMeetingFile(meeting);
     using attacker = await installation.attacker(files);
     const mode = switches.strict ? "strict" : "best-effort";
@@ -118,8 +119,6 @@ export async function attackChecks(
       observed: `not made: ${message}`,
       ...(hint ? { hint } : {}),
     }];
-  } finally {
-    await Deno.remove(folder, { recursive: true });
   }
 }
 

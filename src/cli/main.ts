@@ -4,7 +4,8 @@ import { type Command, commandHelp, parseCommandArgs, usageHint } from "./comman
 import { settleEnvironment } from "../app/environment.ts";
 import { closest } from "../suggest.ts";
 import { refusePasted } from "./pasted.ts";
-import { isTaken } from "./signals.ts";
+import { isTaken, SAME_SIGNAL_MS } from "./signals.ts";
+import { removeTempFolders } from "../temp_folder.ts";
 import { makeTui } from "./tui.ts";
 
 /**
@@ -85,9 +86,6 @@ export async function runCli(argv: readonly string[]): Promise<number> {
   }
 }
 
-/** One signal may come twice: from the terminal, and from the program that started this one. */
-const SAME_SIGNAL_MS = 500;
-
 /**
  * What a signal does: it stops the command, which puts in order what it has. Another one ends the process, since the command may
  * wait for what has no end: a pipe that nobody writes to.
@@ -99,6 +97,7 @@ function endAtSecond(stop: AbortController): () => void {
     first ??= now;
     if (now - first < SAME_SIGNAL_MS) return stop.abort();
     if (Deno.stdin.isTerminal()) Deno.stdin.setRaw(false);
+    removeTempFolders();
     Deno.exit(new SecLlamaError("cancelled", "cancelled").exitCode);
   };
 }

@@ -1,5 +1,8 @@
 /** Signals that something within a command answers by itself: while it does, they are none for the command. */
 
+/** One signal may come twice: from the terminal, and from the program that started this one. */
+export const SAME_SIGNAL_MS = 500;
+
 const taken = new Map<Deno.Signal, number>();
 
 /** Calls `handler` at each such signal, which stops nothing else, until what it returns is disposed of. */

@@ -156,6 +156,36 @@ exit 7
       await child.status;
       await until(() => alive().length === 0, "both are gone");
     });
+    await t.step(
+      "ended twice, it ends an agent that does not want to, and takes its files along",
+      async () => {
+        const at = join(folder, "stubborn");
+        const script = `#!/bin/sh\ntrap '' TERM INT\necho $$ > ${at}\nwhile :; do sleep 1; done\n`;
+        await Deno.writeTextFile(join(folder, "cline"), script, { mode: 0o755 });
+        const [program, ...args] = secllama(["launch", "cline"]);
+        const child = new Deno.Command(program!, {
+          args,
+          env,
+          clearEnv: true,
+          stdin: "null",
+          stdout: "null",
+          stderr: "null",
+        }).spawn();
+        let ended = false;
+        const status = child.status.finally(() => ended = true);
+        const read = () => Deno.readTextFile(at).catch(() => "");
+        await until(async () => (await read()).endsWith("\n"), "the agent runs");
+        assert.equal([...Deno.readDirSync(tmp)].length, 1, "the folder of its files");
+        // Signals that come at once are one; how long that is, is the program's.
+        await until(() => {
+          if (!ended) child.kill("SIGTERM");
+          return ended;
+        }, "launch has ended");
+        await status;
+        assert.equal(isAlive(Number(await read())), false, "the agent has ended");
+        assert.deepEqual([...Deno.readDirSync(tmp)], [], "its files are gone with it");
+      },
+    );
     await t.step("what is not SecLlama gets nothing", async () => {
       const seen: string[] = [];
       const listen = { port: 0, hostname: "127.0.0.1", onListen: () => {} };

@@ -5,6 +5,8 @@ import { EXIT, SecLlamaError } from "../../errors.ts";
 import { closest } from "../../suggest.ts";
 import { type Command, type CommandContext, flag, stringOption } from "../command.ts";
 import { ASKED_PROXY_OPTION } from "../settings.ts";
+import { SAME_SIGNAL_MS, takeSignal } from "../signals.ts";
+import { tempFolder } from "../../temp_folder.ts";
 import { type Agent, AGENTS, type Setup } from "./agents.ts";
 import { chooseModel } from "./model.ts";
 import { endTree } from "./process_tree.ts";
@@ -40,7 +42,7 @@ For more: secllama help agents`,
       for (const line of printed(agent, setup, args)) context.tui.out(line);
       return EXIT.ok;
     }
-    await using folder = await ownFolder();
+    using folder = await tempFolder({ prefix: "secllama-agent-" });
     const setup = agent.setup({ ...target, folder: folder.path });
     for (const [name, text] of Object.entries(setup.files ?? {})) {
       await Deno.writeTextFile(join(folder.path, name), text, { mode: 0o600, createNew: true });
@@ -89,17 +91,8 @@ function quoted(text: string): string {
   ).join('"$folder"');
 }
 
-/** A folder of this user's alone, for as long as the agent runs. */
-async function ownFolder(): Promise<{ readonly path: string } & AsyncDisposable> {
-  const path = await Deno.makeTempDir({ prefix: "secllama-agent-" });
-  return {
-    path,
-    [Symbol.asyncDispose]: () => Deno.remove(path, { recursive: true }).catch(() => {}),
-  };
-}
-
 async function runAgent(
-  { env, signal }: CommandContext,
+  { env }: CommandContext,
   { agent, program, setup, args }: {
     agent: Agent;
     program: string;
@@ -119,13 +112,26 @@ async function runAgent(
     stdout: "inherit",
     stderr: "inherit",
   }).spawn();
-  const end = () => endTree(child.pid);
-  signal.addEventListener("abort", end, { once: true });
-  try {
-    return (await child.status).code;
-  } finally {
-    signal.removeEventListener("abort", end);
-  }
+  using _signals = endedBySignals(child.pid);
+  return (await child.status).code;
+}
+
+/** A window that is closed says SIGHUP. */
+const ENDING: readonly Deno.Signal[] = Deno.build.os === "windows"
+  ? ["SIGINT"]
+  : ["SIGINT", "SIGTERM", "SIGHUP"];
+
+/** A signal tells the agent to end, another one ends it: what was made for it is taken away only after that. */
+function endedBySignals(pid: number): Disposable {
+  let first: number | undefined;
+  const end = () => {
+    const now = performance.now();
+    first ??= now;
+    endTree(pid, now - first < SAME_SIGNAL_MS ? "SIGTERM" : "SIGKILL");
+  };
+  const taken = new DisposableStack();
+  for (const signal of ENDING) taken.use(takeSignal(signal, end));
+  return taken;
 }
 
 /** Its program, by the PATH. @throws {SecLlamaError} `not-found`. */

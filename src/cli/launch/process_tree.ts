@@ -2,12 +2,12 @@
 
 import { linux } from "../../linux/libc.ts";
 
-/** Sends SIGTERM to a process and to what came of it, as far as the system tells (Linux: proc(5), `children`). */
-export function endTree(pid: number): void {
+/** Sends a signal to a process and to what came of it, as far as the system tells (Linux: proc(5), `children`). */
+export function endTree(pid: number, signal: "SIGTERM" | "SIGKILL"): void {
   // Before the first is told: the children of one that has ended are somebody else's.
   for (const one of [pid, ...descendants(pid)]) {
     try {
-      Deno.kill(one, "SIGTERM");
+      Deno.kill(one, signal);
     } catch { /* it has ended */ }
   }
 }

@@ -5,6 +5,7 @@
 import { ATTACKS } from "../attacks/list.ts";
 import { AttackRun, type AttackRunResult, type StartAttacker } from "./attack_run.ts";
 import { judge, type Judgement } from "./judge.ts";
+import { tempFolder } from "../../temp_folder.ts";
 
 /** Memory bombs are among the attacks: they are to meet a limit, not the machine's end. The group's is below what the bomb takes. */
 export const ATTACKER_MEMORY = {
@@ -34,9 +35,9 @@ export async function attackAll(
   model: { readonly libDir: string; readonly modelPath: string },
   onMade: (made: number, all: number) => void = () => {},
 ): Promise<AttackTable> {
-  const parent = await Deno.makeTempDir({ prefix: "secllama-doctor-" });
-  await Deno.chmod(parent, 0o755); // the attacker may be another user, and is to be able to try
-  const attackRun = await AttackRun.open(parent);
+  using parent = await tempFolder({ prefix: "secllama-doctor-" });
+  await Deno.chmod(parent.path, 0o755); // the attacker may be another user, and is to be able to try
+  const attackRun = await AttackRun.open(parent.path);
   const rows: AttackRow[] = [];
   const changed = new Set<string>();
   const take = (run: AttackRunResult, names: readonly string[]) => {
@@ -68,6 +69,5 @@ export async function attackAll(
     };
   } finally {
     await attackRun.close();
-    await Deno.remove(parent, { recursive: true });
   }
 }
