@@ -1,7 +1,7 @@
 /** `OLLAMA_HOST` as Ollama's own `envconfig.Host` reads it: a scheme, a host and a port, each of which may be missing. */
 
 /** What it names. */
-export interface OllamaHost {
+interface OllamaHost {
   /** Without brackets; "" where it begins with the port. */
   readonly host: string;
   /** From 0 to 65535. */
