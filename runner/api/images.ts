@@ -71,7 +71,6 @@ export function newFrom<T>(items: readonly T[], isReply: (item: T) => boolean): 
 export function takeImages(fields: Fields, taking: Taking): string[] {
   const { past, pictures } = taking;
   const images = fields.array("images", MAX_IMAGES) ?? [];
-  if (pictures === undefined && past) return images.map(() => leftOut("image")!);
   const field = fields.at("images");
   const check = (image: unknown) => {
     if (typeof image === "string" && REMOTE.test(image)) throw remote(field);
@@ -80,9 +79,12 @@ export function takeImages(fields: Fields, taking: Taking): string[] {
     }
     return image;
   };
-  if (pictures === undefined || !past) images.forEach(check);
-  if (images.length === 0) return [];
-  if (pictures === undefined) throw unsupported("images", field);
+  if (pictures === undefined) {
+    if (past) return images.map(() => leftOut("image")!);
+    images.forEach(check);
+    if (images.length === 0) return [];
+    throw unsupported("images", field);
+  }
   return images.map((image) =>
     unlessPast(past, "picture", () => take(check(image), field, pictures, { past }))
   );

@@ -175,7 +175,8 @@ async function readOne(
   }
 }
 
-function picturesOf({ prompt, pictures = [] }: InferenceRequest): readonly PictureFile[] {
+/** Those of its prompt, whatever that is. */
+export function picturesOf({ prompt, pictures = [] }: InferenceRequest): readonly PictureFile[] {
   if (prompt.kind !== "chat") return pictures;
   return prompt.messages.flatMap((message) => message.pictures ?? []);
 }

@@ -5,6 +5,7 @@ import type { Fields } from "../fields.ts";
 import { type KeepAlive, parseKeepAlive } from "../duration.ts";
 import { newFrom, pictureField, takeImages, takingFor } from "../images.ts";
 import { parseOptions, topLogprobs } from "../options.ts";
+import { picturesOf } from "../pictures.ts";
 import type {
   Call,
   Format,
@@ -51,9 +52,7 @@ export async function renderedOnly(
   empty: Readonly<Record<string, unknown>>,
   call: Call,
 ): Promise<Response> {
-  const sent = request.prompt.kind === "chat"
-    ? request.prompt.messages.flatMap(({ pictures = [] }) => pictures)
-    : request.pictures ?? [];
+  const sent = picturesOf(request);
   return await service.json({
     model: request.model,
     created_at: createdAt(),
