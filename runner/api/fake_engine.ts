@@ -4,6 +4,7 @@
 import { setImmediate } from "node:timers";
 import { SecLlamaError } from "../../src/errors.ts";
 import type { Budget, Work } from "../../src/budget.ts";
+import { nameOfOther } from "../engine/vision/other_formats.ts";
 import { Picture } from "../engine/vision/picture.ts";
 import type { LongWork } from "../turns.ts";
 import type {
@@ -134,9 +135,9 @@ export class FakeEngine implements Engine {
     ).join("");
   }
 
-  /** One token, numbered from 1. Empty files are refused, and RIFF's, such as WebP. */
+  /** One token, numbered from 1. Empty files are refused, and those of a format that the engine knows and does not take. */
   readPicture(bytes: Uint8Array<ArrayBuffer>): Promise<Picture> {
-    if (bytes.length === 0 || bytes[0] === 0x52 && bytes[9] === 0x45) {
+    if (bytes.length === 0 || nameOfOther(bytes) !== undefined) {
       return Promise.reject(new SecLlamaError("bad-request", "the picture cannot be read"));
     }
     const id = -this.pictures.push(bytes);
