@@ -309,6 +309,31 @@ Deno.test("of more pictures of before than a request may have the newest are see
   assert.equal(prompt.match(/a picture was left out: there are later ones/g)!.length, 9);
   assert.equal(prompt.match(/\[picture \d+\]/g)!.length, MAX_PICTURES);
   assert.match(prompt, /\[picture \d+\]and this\?/);
+  assert.ok(
+    prompt.lastIndexOf("left out") < prompt.indexOf("[picture "),
+    "the oldest are left out",
+  );
+});
+
+Deno.test("_debug_render_only shows where pictures stand, and counts them", async () => {
+  const { post, engine } = testApi(SEES);
+  const shown = async (path: string, body: Record<string, unknown>) => {
+    const answer = await post(path, { model: "demo", ...body, _debug_render_only: true });
+    return (await answer.json())._debug_info;
+  };
+  for (
+    const [path, body] of [
+      ["/api/chat", { messages: [{ role: "user", content: "what?", images: [a, b] }] }],
+      ["/api/generate", { prompt: "what?", images: [a, b] }],
+      ["/api/generate", { prompt: "what?", images: [a, b], raw: true }],
+    ] as const
+  ) {
+    const { rendered_template, image_count } = await shown(path, body);
+    assert.match(rendered_template, /<__media__><__media__>what\?/);
+    assert.equal(image_count, 2);
+  }
+  assert.equal(engine.requests.length, 0);
+  assert.equal(engine.picturesHeld, 0);
 });
 
 Deno.test("a picture that is left out with its message is not held for the reply", async () => {
@@ -372,4 +397,5 @@ Deno.test("/v1/chat/completions: of sounds of before that last too long together
   const prompt = engine.promptText(engine.requests[0]!);
   assert.equal(prompt.match(/a sound was left out: there are later ones/g)!.length, 1);
   assert.equal(prompt.match(/\[picture \d+\]/g)!.length, 3);
+  assert.ok(prompt.indexOf("left out") < prompt.indexOf("[picture "), "it is the oldest");
 });
