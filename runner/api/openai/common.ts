@@ -221,15 +221,12 @@ export function toolChoiceField(body: Fields): ToolSelection | undefined {
   if (value === undefined || value === "auto") return all("auto");
   if (value === "none") return undefined;
   if (value === "required") return all("required");
-  if (typeof value === "string") {
-    throw body.fail("tool_choice", 'must be "none", "auto", "required" or a function');
-  }
+  const wrong = () => body.fail("tool_choice", 'must be "none", "auto", "required" or a function');
+  if (typeof value === "string") throw wrong();
   const given = body.object("tool_choice")!;
   if (given.string("type") !== "allowed_tools") {
     // The tools that OpenAI's servers run are chosen by their type alone.
-    if (!given.has("function") && !given.has("name")) {
-      throw body.fail("tool_choice", 'must be "none", "auto", "required" or a function');
-    }
+    if (!given.has("function") && !given.has("name")) throw wrong();
     return all({ name: (given.object("function") ?? given).requiredString("name") });
   }
   const allowed = given.object("allowed_tools") ?? given;

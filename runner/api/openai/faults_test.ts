@@ -49,6 +49,7 @@ function* faults(): Generator<Fault> {
   yield [chat, { tools: [nameless] }, "tools[0].function.name", "empty_string"];
   yield [chat, { reasoning_effort: "odd" }, "reasoning_effort", "invalid_value"];
   yield [chat, { tool_choice: "odd" }, "tool_choice", "invalid_value"];
+  yield [chat, { tool_choice: { type: "web_search" } }, "tool_choice", "invalid_value"];
   yield [chat, { logprobs: true, top_logprobs: 21 }, "top_logprobs", "integer_above_max_value"];
   yield [chat, { stop: Array(65).fill("x") }, "stop", "array_above_max_length"];
   yield [chat, { stop: ["x".repeat(5000)] }, "stop", "string_above_max_length"];
