@@ -138,6 +138,11 @@ Deno.test("python's literals: a list that a template prints as Python does is a 
   assert.equal(tools.valueOf("write", "both", "['a']"), "['a']");
 });
 
+Deno.test("python's literals: JSON's slash is one, and what is no character stays as it is written", () => {
+  assert.deepEqual(pythonLiteral("['a\\/b', '\\U00110000']"), ["a/b", "\\U00110000"]);
+  assert.deepEqual(said("[say(text='a\\/b\\U00110000')]", 1), [{ text: "a/b\\U00110000" }]);
+});
+
 Deno.test("python's literals: a long text that is none takes time in proportion", async () => {
   for (const part of ["\\'", "', ", ",  ", "'\\", "'a\\\"", "[", "True "]) {
     await inProportion(part, () => pythonLiteral(`['${part.repeat(100_000)}`));
