@@ -176,3 +176,15 @@ Deno.test("templates: a tool with maps of anything, or a description that is no 
     }
   }
 });
+
+Deno.test("templates: what a map holds has its own type in the prompt", () => {
+  const member = corpus().find(({ name }) => name === "command-r-typed")!;
+  const of = (type: unknown) => {
+    const q = { type: "object", additionalProperties: { type } };
+    const parameters = { type: "object", properties: { q } };
+    const tools = [{ name: "find", description: "finds", parameters }];
+    return writer(member)([user("hi")], tools, true);
+  };
+  assert.match(of("integer")!, /q: Dict\[str, int\]/);
+  assert.match(of(["number", "null"])!, /q: Dict\[str, float\]/);
+});
