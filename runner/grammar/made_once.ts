@@ -7,7 +7,6 @@ import {
   type Budget,
   negationWork,
   Pause,
-  wordsWork,
 } from "./automaton.ts";
 import { type FormatTexts, formatWork, knownFormat } from "./formats.ts";
 import { numberKey, type NumberRules, numberWork } from "./number_text.ts";
@@ -15,6 +14,7 @@ import { patternWork, type Reading } from "./pattern.ts";
 import { Inexpressible } from "./refusal.ts";
 import { isQuick, type Strings, stringsWork } from "./string_text.ts";
 import type { StringRules } from "./terms.ts";
+import { wordsWork } from "./words.ts";
 
 /** Characters, edges and pairs of states, of which an automaton is made in no piece of its own. */
 const SMALL = 1024;
@@ -67,11 +67,8 @@ export class MadeOnce {
       return id;
     });
     const name = `${ids.join()} ${key}`;
-    const pairs = from.reduce((pairs, { states }) => pairs * states.length, 1);
-    const edges = from.reduce((sum, { states }) => sum + edgesOf(states), 0);
-    const size = key.length + pairs + edges;
-    // These are kept as well: what is made of them is found again by their numbers.
-    if (size < SMALL && !this.#derived.has(name)) {
+    // Small ones are kept as well: what is made of them is found again by their numbers.
+    if (!this.#derived.has(name) && sizeOf(key, from) < SMALL) {
       runAtOnce(keep(this.#derived, name, work()));
     }
     return kept(this.#derived, name, work);
@@ -102,8 +99,13 @@ export class MadeOnce {
   }
 }
 
-function edgesOf(states: Automaton["states"]): number {
-  return states.reduce((sum, { edges }) => sum + edges.length, 0);
+function sizeOf(key: string, from: readonly Automaton[]): number {
+  let [pairs, edges] = [1, 0];
+  for (const { states } of from) {
+    pairs *= states.length;
+    for (const state of states) edges += state.edges.length;
+  }
+  return key.length + pairs + edges;
 }
 
 /** What was made and kept, or the work that makes it. @throws {Pause} the first time; {@link Inexpressible}. */

@@ -8,11 +8,11 @@ import {
   type Budget,
   negationWork,
   NOTHING,
-  wordsWork,
 } from "./automaton.ts";
 import { automatonWork, codes, either, type Regular, repeat } from "./regular.ts";
 import { BITS, formula, type Literal } from "./terms.ts";
 import { ANY_CODE, LAST_CODE } from "./code_set.ts";
+import { wordsWork } from "./words.ts";
 
 /** Names other than some, outside some patterns, that fit some schemas as texts. @throws {Pause} {@link Inexpressible} */
 export function nameAutomaton(

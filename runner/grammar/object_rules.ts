@@ -2,13 +2,14 @@
  * Rules for objects: the properties that the schema names in its order, then others. A property that is not named is offered only
  * where the schema speaks of such, names none, or asks for more of them: models would go on with them.
  */
-import { allWords, type Automaton, isEmpty, Pause } from "./automaton.ts";
+import { type Automaton, isEmpty, Pause } from "./automaton.ts";
 import type { Part, Rule } from "./gbnf.ts";
 import { nameAutomaton, namesOfLength } from "./names.ts";
 import { nameRule } from "./notation.ts";
 import { naming, refuse } from "./refusal.ts";
 import type { SchemaRules } from "./schema_rules.ts";
 import { type Formula, formula, type Literal, type ObjectRules } from "./terms.ts";
+import { allWords } from "./words.ts";
 
 /** Tunables. */
 const LIMITS = {

@@ -4,10 +4,11 @@ import assert from "node:assert/strict";
 import { SecLlamaError } from "../../src/errors.ts";
 import { seeded } from "../../tests/support/seeds.ts";
 import { inProportion } from "../../tests/support/patience.ts";
-import { accepts, Budget, negation, Pause, wordsWork } from "./automaton.ts";
+import { accepts, Budget, negation, Pause } from "./automaton.ts";
 import { ReplyGrammar } from "./schema_grammar.ts";
 import { CASES } from "./testing_schema_cases.ts";
 import { SchemaGenerator } from "./testing_schemas.ts";
+import { wordsWork } from "./words.ts";
 
 /** The grammar or the refusal, and the steps of each piece of the work. */
 function make(schema: unknown): { result: string; pieces: number[] } {

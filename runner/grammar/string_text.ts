@@ -5,14 +5,13 @@ import {
   type Automaton,
   bothWork,
   type Budget,
+  EDGES_PER_YIELD,
   exploreWork,
   NOTHING,
 } from "./automaton.ts";
 import { Inexpressible } from "./refusal.ts";
 import type { StringRules } from "./terms.ts";
 
-/** Edges that are looked at between two places to yield. */
-const EDGES_PER_YIELD = 4096;
 /** States that an automaton may have with the length counted. */
 const MAX_COUNTED = 8000;
 /** Characters that are counted behind the first loop: enough for a web address, and quick to make. */

@@ -5,6 +5,7 @@ import {
   type Automaton,
   type Budget,
   type Edge,
+  EDGES_PER_YIELD,
   isEmpty,
   STEPS_PER_STATE,
 } from "./automaton.ts";
@@ -14,8 +15,7 @@ import { type Grammar, literal, type Part, Rule } from "./gbnf.ts";
 /** How characters of a text are written in a reply. */
 export type TextWay = "json" | "plain";
 
-/** Edges, and states, that are looked at between two places to yield. */
-const EDGES_PER_YIELD = 4096;
+/** States that are looked at between two places to yield. */
 const STATES_PER_YIELD = 512;
 /** In characters of the grammar. */
 const LONG_CLASS = 200;
