@@ -169,6 +169,8 @@ export class Systemd implements ServiceManager {
   async runAsService(program: string, args: readonly string[]): Promise<string[]> {
     const environment = await this.#property("Environment") as string[];
     const files = await this.#property("EnvironmentFiles") as [path: string, optional: boolean][];
+    const passed = await this.#property("PassEnvironment") as string[];
+    const unset = await this.#property("UnsetEnvironment") as string[];
     const properties = [
       "DynamicUser=yes",
       "User=secllama",
@@ -178,6 +180,9 @@ export class Systemd implements ServiceManager {
       "UMask=0077",
       `LoadCredentialEncrypted=secllama-key:${CREDENTIAL_FILE}`,
       ...files.map(([path, optional]) => `EnvironmentFile=${optional ? "-" : ""}${path}`),
+      ...passed.map((name) => `PassEnvironment=${name}`),
+      // Names, or names with the value that is taken away.
+      ...unset.map((one) => `UnsetEnvironment=${quotedWord(one)}`),
     ];
     const variables = [
       "SECLLAMA_DATA_DIR=/var/lib/secllama",
@@ -246,6 +251,11 @@ export class Systemd implements ServiceManager {
       `to see why, run: ${logs}`,
     );
   }
+}
+
+/** As one word of a property's list: systemd.syntax(7), "Quoting". */
+function quotedWord(text: string): string {
+  return `"${text.replaceAll("\\", "\\\\").replaceAll('"', '\\"')}"`;
 }
 
 /**

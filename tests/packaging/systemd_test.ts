@@ -161,6 +161,32 @@ Deno.test({
     );
 
     await t.step(
+      "what its unit takes away, or passes on, such a command has not, or has",
+      async () => {
+        const conf = "/etc/systemd/system/secllama.service.d/words.conf";
+        const seen = async () =>
+          (await machine.sh("secllama service run --program /usr/bin/printenv A B C D container"))
+            .stdout;
+        const unit = (...more: string[]) => {
+          const lines = ["[Service]", 'Environment="A=1 \\"\\\\ 1" B=2 C=3 D=4', ...more];
+          return works(
+            machine,
+            `cat > ${conf} <<'END'\n${lines.join("\n")}\nEND\nsystemctl daemon-reload`,
+          );
+        };
+        await unit();
+        assert.equal(await seen(), '1 "\\ 1\n2\n3\n4\n', "control");
+        await unit(
+          'UnsetEnvironment="A=1 \\"\\\\ 1" B=3',
+          "UnsetEnvironment=C",
+          "PassEnvironment=container C", // systemd has it of its own: it was started so
+        );
+        assert.equal(await seen(), "2\n4\nsecllama-test\n");
+        await works(machine, `rm ${conf} && systemctl daemon-reload`);
+      },
+    );
+
+    await t.step(
       "a setting that is wrong: the command fails, says where to look, and systemd does not try for ever",
       async () => {
         const conf = "/etc/systemd/system/secllama.service.d/settings.conf";
