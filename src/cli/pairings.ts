@@ -21,6 +21,7 @@ import { report } from "./key_common.ts";
 import { reportRows } from "./rows.ts";
 import { SessionStore } from "./sign_in/session_store.ts";
 import { ensureDataDirectory } from "../config/data_folder.ts";
+import { gatewayAuthorities } from "../tls/system_authorities.ts";
 
 export const PAIRING_OPTIONS = {
   pair: {
@@ -122,7 +123,7 @@ export async function pairedConnection(
   const { name } = first;
   const { url, certificate } = pairing;
   const address = { url, ...(certificate !== undefined && { certificate }) };
-  const connection = connectionOf(pairing, {
+  const connection = await connectionOf(pairing, {
     credentials: async () => parsePairing((await store.read(name)).text),
     renewed: (credentials) => store.replace(name, encodePairing({ ...address, ...credentials })),
   });
@@ -136,7 +137,7 @@ async function pair(
   const pairing = await readPairing(context, stringOption(context, "pair")!);
   if (flag(context, "ephemeral")) {
     let credentials: Credentials = pairing;
-    return connectionOf(pairing, {
+    return await connectionOf(pairing, {
       credentials: () => Promise.resolve({ ...credentials, psk: credentials.psk.slice() }),
       renewed: (renewal) => {
         // Gone with this process: the string that was pasted is good for nothing once the host has seen the new key.
@@ -165,14 +166,15 @@ async function pair(
   return "done";
 }
 
-function connectionOf(
-  pairing: Pairing,
+async function connectionOf(
+  { url, certificate }: Pairing,
   keys: Pick<SealedFetchOptions, "credentials" | "renewed">,
-): SealedFetchOptions {
+): Promise<SealedFetchOptions> {
+  const isTls = url.startsWith("https:");
   return {
-    gateway: pairing.url,
+    gateway: url,
     suite: REMOTE_SUITE,
-    ...(pairing.certificate === undefined ? {} : { caCerts: [pairing.certificate] }),
+    ...(isTls ? { caCerts: await gatewayAuthorities(certificate) } : {}),
     ...keys,
   };
 }
@@ -180,7 +182,7 @@ function connectionOf(
 /** Whether the gateway answers and knows us. Asks for nothing but the names of its models. */
 async function tryOut(pairing: Pairing): Promise<{ reached: boolean; line: string }> {
   const client = sealedFetch(
-    connectionOf(pairing, { credentials: () => Promise.resolve(pairing) }),
+    await connectionOf(pairing, { credentials: () => Promise.resolve(pairing) }),
   );
   try {
     const signal = AbortSignal.timeout(CHECK_TIMEOUT_MS);

@@ -7,6 +7,7 @@ import { type Pairing, parsePairing } from "../client/mod.ts";
 import { pairByWords } from "../client/pair_by_words.ts";
 import { SecLlamaError } from "../errors.ts";
 import { secret } from "../secret.ts";
+import { systemAuthorities } from "../tls/system_authorities.ts";
 import type { CommandContext } from "./command.ts";
 
 /** A pairing string has about 1,100 characters. */
@@ -59,7 +60,7 @@ async function pairingOf(
   using _wiped = secret(words.secret);
   const gateway = given ?? address ?? await askAddress(context);
   const signal = AbortSignal.any([context.signal, AbortSignal.timeout(REDEEM_TIMEOUT_MS)]);
-  return await pairByWords(words, gateway, signal);
+  return await pairByWords(words, gateway, signal, systemAuthorities);
 }
 
 /** "https://gateway.lan:11435 word word …": both in one paste. */

@@ -4,6 +4,8 @@
 interface CertificateFault {
   readonly what: string;
   readonly hint: string;
+  /** Nobody who is trusted vouches for it. */
+  readonly isStranger?: true;
 }
 
 const FAULTS: readonly (readonly [says: RegExp, CertificateFault])[] = [
@@ -29,6 +31,7 @@ const FAULTS: readonly (readonly [says: RegExp, CertificateFault])[] = [
     what: "nobody who is trusted here vouches for it",
     hint:
       "it may have been renewed: pair this machine anew; if it was not, this is another machine",
+    isStranger: true,
   }],
   [/invalid peer certificate|\bCERT_/, {
     what: "it cannot be verified",

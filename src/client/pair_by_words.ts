@@ -38,6 +38,7 @@ const MAX_ANSWER = 64 * 1024;
  * Pairs with the gateway that shows `words`.
  * @param gateway Where it is; https.
  * @param signal Ends it, and both connections.
+ * @param authorities Certificates in PEM that are trusted besides those that the runtime brings.
  * @returns The new pairing, as the long string would give it.
  * @throws {SecLlamaError} `pairing-refused` if it is another gateway, or does not know the words; `gateway-unreachable`, also
  * if it answers too late; `cancelled`; `bad-pairing` for an address that cannot be.
@@ -46,6 +47,7 @@ export async function pairByWords(
   words: PairingWords,
   gateway: URL,
   signal: AbortSignal,
+  authorities: () => Promise<string[]> = () => Promise.resolve([]),
 ): Promise<Pairing> {
   if (gateway.protocol !== "https:") {
     throw new SecLlamaError("bad-pairing", "ten words pair over https only", {
@@ -53,18 +55,22 @@ export async function pairByWords(
     });
   }
   try {
-    return await pairWith(words, gateway, signal);
+    return await pairWith(words, gateway, { signal, authorities });
   } catch (error) {
     throw signal.aborted ? brokenOff(gateway, signal.reason) : error;
   }
 }
 
-async function pairWith(words: PairingWords, gateway: URL, signal: AbortSignal): Promise<Pairing> {
+async function pairWith(
+  words: PairingWords,
+  gateway: URL,
+  { signal, authorities }: { signal: AbortSignal; authorities: () => Promise<string[]> },
+): Promise<Pairing> {
   const pinned = await findPinned(words, gateway, signal);
   const own = pinned.subject === pinned.issuer;
   const pem = toPem("CERTIFICATE", new Uint8Array(pinned.raw));
-  const ca = own ? { ca: [pem] } : {};
-  const socket = await open(gateway, { signal, rejectUnauthorized: true, ...ca });
+  const ca = own ? [pem] : await authorities();
+  const socket = await open(gateway, { signal, rejectUnauthorized: true, ca });
   try {
     // The system's authorities are trusted beside the pinned one: what they vouch for is no gateway of these words.
     const leaf = chainOf(socket)[0];

@@ -2,7 +2,6 @@
  * The authorities that this system trusts. The runtime brings Mozilla's and looks at no others: a firm's own, which signs for its
  * servers, is where its administrator put it for every program.
  */
-import { X509Certificate } from "node:crypto";
 import { readAtMost } from "../read_up_to.ts";
 import { utf8Decode } from "../bytes.ts";
 
@@ -29,11 +28,20 @@ export async function systemAuthorities(files = authorityFiles()): Promise<strin
   for (const file of files) {
     try {
       const text = utf8Decode(await readAtMost(file, MAX_BYTES));
-      return (text.match(/-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g) ?? [])
-        .filter(isCertificate);
+      const all = text.match(/-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g) ?? [];
+      return areTaken(all) ? all : all.filter((one) => areTaken([one]));
     } catch { /* One that cannot be read, or is no text, vouches for nobody. */ }
   }
   return [];
+}
+
+/**
+ * Who may vouch for a gateway, besides those that the runtime brings: the certificate that came with its pairing, or else those that
+ * the system trusts.
+ * @param certificate PEM.
+ */
+export async function gatewayAuthorities(certificate: string | undefined): Promise<string[]> {
+  return certificate === undefined ? await systemAuthorities() : [certificate];
 }
 
 /** A `fetch` that trusts them as well as those that the runtime brings. */
@@ -45,9 +53,11 @@ export async function systemFetch(files?: readonly string[]): Promise<typeof fet
   return trusting as typeof fetch;
 }
 
-function isCertificate(pem: string): boolean {
+/** By the runtime, which is the one that is given them. */
+function areTaken(caCerts: string[]): boolean {
   try {
-    return new X509Certificate(pem).fingerprint256 !== "";
+    Deno.createHttpClient({ caCerts }).close();
+    return true;
   } catch {
     return false;
   }

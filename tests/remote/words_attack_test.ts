@@ -98,8 +98,8 @@ async function host(folder: string, names = ["127.0.0.1"]) {
   const { certificate } = await authority.ensure(names);
   const tls = await authority.issue(names);
   const offers = new PairingOffers(file, keys);
-  const offer = async (name: string) => {
-    const fingerprint = await pairingFingerprint(derOfPem(certificate));
+  const offer = async (name: string, shown = certificate) => {
+    const fingerprint = await pairingFingerprint(derOfPem(shown));
     const made = await offers.open({ name, replace: false, may: [] }, fingerprint);
     return { ...made, words: encodeWords({ fingerprint, secret: made.secret }) };
   };
@@ -185,6 +185,26 @@ Deno.test("words: another authority in between hears nothing, not even which cli
     // Nor did it cost a try.
     await using gateway = listener(own.tls, own.redeem);
     await pairByWords(parseWords(words), gateway.url, signal());
+  }));
+
+Deno.test("words: a gateway whose certificate is of the firm's own authority, if the system trusts that", () =>
+  withFolder(async (folder) => {
+    const own = await host(folder);
+    const [firm, other] = [await attackersChain(), await attackersChain()];
+    const { words } = await own.offer("laptop", firm.leaf);
+    const pair = (url: URL, ...trusted: string[]) =>
+      pairByWords(parseWords(words), url, signal(), () => Promise.resolve(trusted));
+    // As a host has it: --tls-cert with the chain.
+    await using gateway = listener({ cert: firm.leaf + firm.authority, key: firm.key }, own.redeem);
+    await assert.rejects(pair(gateway.url), refusal);
+    await assert.rejects(pair(gateway.url, other.authority), refusal);
+    // One that the system trusts as well, with the genuine chain behind its own.
+    const cert = other.leaf + firm.leaf;
+    await using between = listener({ cert, key: other.key });
+    await assert.rejects(pair(between.url, other.authority, firm.authority), refusal);
+    assert.equal(gateway.heard() + between.heard(), "", "nothing was said");
+    const { certificate } = await pair(gateway.url, other.authority, firm.authority);
+    assert.equal(certificate, undefined, "the system's is looked at from then on, too");
   }));
 
 Deno.test("words: an authority that the system trusts is not the gateway's", () =>

@@ -9,6 +9,10 @@ import { fromBase64Url, toBase64Url, utf8, utf8Decode } from "../../bytes.ts";
 import { SecLlamaError } from "../../errors.ts";
 import { suiteById } from "../../sealed/suite.ts";
 import { secret } from "../../secret.ts";
+import { gatewayAuthorities } from "../../tls/system_authorities.ts";
+
+const STRANGER =
+  "give the certificate of its authority, from its administrator: --ca FILE; or have this system trust it";
 
 /** The identity provider, as the gateway names it. */
 export interface Provider {
@@ -45,20 +49,19 @@ export function readProvider(
 /**
  * Asks the gateway who the provider is, and makes the key that what it gives is sealed to.
  * @param certificate PEM; undefined: an authority that the system trusts vouches for it.
- * @throws {SecLlamaError} `gateway-unreachable`, `not-found` where nobody can sign in.
+ * @throws {SecLlamaError} `gateway-unreachable`, `not-found` where nobody can sign in, `bad-config` for a certificate that is none.
  */
 export async function newSignIn(gateway: URL, certificate: string | undefined): Promise<SignIn> {
   const path = new URL(ROUTES.signIn.path.slice(1), gateway.href.replace(/\/?$/, "/"));
+  const client = clientFor(await gatewayAuthorities(certificate));
   const ask = async (init: RequestInit) => {
-    const connection = certificate === undefined
-      ? {}
-      : { client: Deno.createHttpClient({ caCerts: [certificate] }) };
-    const answer = await fetch(path, { ...init, ...connection, redirect: "error" })
+    const answer = await fetch(path, { ...init, client, redirect: "error" })
       .catch((cause) => {
         const fault = certificateFault(cause);
+        // What helps who is paired, to pair anew, does not help who signs in.
+        const hint = fault?.isStranger ? STRANGER : fault?.hint;
         throw new SecLlamaError("gateway-unreachable", cannotReach(path.host, fault), {
-          hint: fault?.hint ??
-            "is it the right address, and its certificate one that is trusted here? --ca FILE",
+          hint: hint ?? "is it the right address, and does a gateway serve there?",
           cause,
         });
       });
@@ -97,4 +100,19 @@ export async function newSignIn(gateway: URL, certificate: string | undefined): 
       }
     },
   };
+}
+
+/** @throws {SecLlamaError} `bad-config` for a file that has no certificate. */
+function clientFor(caCerts: string[]): Deno.HttpClient {
+  try {
+    // A text without any is taken, and trusts nobody.
+    if (!caCerts.every((one) => one.includes("-----BEGIN CERTIFICATE-----"))) throw new Error();
+    return Deno.createHttpClient({ caCerts });
+  } catch (cause) {
+    throw new SecLlamaError("bad-config", "the file of --ca holds no certificate", {
+      field: "--ca",
+      hint: "give a certificate as a PEM file",
+      cause,
+    });
+  }
 }
