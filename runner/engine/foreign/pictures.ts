@@ -34,7 +34,7 @@ export class ForeignPictures {
     await checkData(bytes);
     const id = this.#nextId--;
     // Its decoder is the own engine's, and would show what lay in its memory as well.
-    this.#files.set(id, kind === "picture" ? forDecoder(bytes) : bytes);
+    this.#files.set(id, forDecoder(bytes, kind));
     return new Picture({
       tokens: Int32Array.of(id),
       chunks: [{ id, pointer: null, cells: 1, positions: 1 }],

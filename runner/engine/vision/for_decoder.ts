@@ -1,8 +1,11 @@
 /**
- * A picture's file as the decoder (stb_image) is to be given it, where it would else show what no viewer does.
+ * A file as its decoder is to be given it: of a sound (miniaudio) the sound alone, of a picture (stb_image) another one where it would
+ * else show what no viewer does.
  *
  * Sources: GIF89a, 18; PNG (ISO/IEC 15948), 11.2.3; BMP (BITMAPINFOHEADER, BITMAPCOREHEADER).
  */
+import type { MediaKind } from "../types.ts";
+import { readSoundHead } from "./sound_format.ts";
 
 /** Where a GIF says its background's place in the table of colours. */
 const BACKGROUND_AT = 11;
@@ -19,8 +22,17 @@ const BMP_CORE_HEAD = 12;
 const BMP_CORE_EXTRA = 12;
 const COLOURS = 256;
 
-/** @param bytes A file that readPictureHead of picture_format.ts knows. @returns A copy where it has to be another one. */
-export function forDecoder(bytes: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+/** @param bytes A file that `checkMedia` of check_media.ts took. @returns A copy where it has to be another one. */
+export function forDecoder(
+  bytes: Uint8Array<ArrayBuffer>,
+  kind: MediaKind,
+): Uint8Array<ArrayBuffer> {
+  if (kind === "picture") return pictureForDecoder(bytes);
+  const head = readSoundHead(bytes);
+  return typeof head === "object" ? head.plain() : bytes;
+}
+
+function pictureForDecoder(bytes: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
   if (String.fromCharCode(...bytes.subarray(0, 3)) === "GIF") return withoutBackground(bytes);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (view.getUint16(0) === BMP_HEAD) return withWholeTable(bytes, view);

@@ -30,7 +30,7 @@ async function decoded(
   lib: ReturnType<typeof openDecoder>,
   bytes: Uint8Array<ArrayBuffer>,
 ): Promise<Pixel[][] | undefined> {
-  const given = forDecoder(bytes);
+  const given = forDecoder(bytes, "picture");
   const bitmap = await lib.secllama_picture(given, BigInt(given.length), readOrientation(given));
   if (bitmap === null) return undefined;
   const [width, height] = [lib.mtmd_bitmap_get_nx(bitmap), lib.mtmd_bitmap_get_ny(bitmap)];

@@ -152,9 +152,8 @@ export class Vision {
     await checkData(bytes);
     const digest = await digestOf(bytes);
     using rooted = this.#keep();
-    const bitmap = kind === "sound"
-      ? await this.#sound(rooted.add(bytes))
-      : await this.#picture(rooted.add(forDecoder(bytes)));
+    const file = rooted.add(forDecoder(bytes, kind));
+    const bitmap = await (kind === "sound" ? this.#sound(file) : this.#picture(file));
     if (bitmap === null) throw broken("it cannot be decoded", {}, kind);
     const chunks = mtmd.mtmd_input_chunks_init();
     try {
@@ -187,7 +186,7 @@ export class Vision {
     const [address] = new BigUint64Array(wrapper.slice().buffer);
     const bitmap = Deno.UnsafePointer.create(address!);
     if (bitmap === null) return null;
-    // A file's head can say more than its data holds.
+    // What a decoder makes of some frames is less than their number says.
     const samples = this.#mtmd.mtmd_bitmap_get_nx(bitmap);
     if (samples >= MIN_SECONDS * this.#mtmd.mtmd_get_audio_sample_rate(this.#context)) {
       return bitmap;
