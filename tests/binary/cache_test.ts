@@ -10,8 +10,11 @@ const USES_PARTS = ["list", "--json"];
 
 const FULL = Deno.env.get("SECLLAMA_FULL") === "1";
 /** At once. */
-const STARTS = FULL ? 6 : 3;
-const KILLS = FULL ? 6 : 2;
+const STARTS = FULL ? 6 : 2;
+const KILLS = FULL ? 6 : 1;
+if (!FULL) {
+  console.log("skipped: four of six ways to spoil it, and more starts; set SECLLAMA_FULL=1");
+}
 
 function sha256(path: string): string {
   return createHash("sha256").update(Deno.readFileSync(path)).digest("hex");
@@ -77,7 +80,7 @@ binaryTest("what is not as it was unpacked is refused and made again", async () 
     }],
   ];
   // Each costs an unpacking: a plain run takes what is hardest to see.
-  const hardest = /^(one byte|a link|one library)/;
+  const hardest = /^(one byte|one library)/;
   for (const [what, spoil] of damage.filter(([what]) => FULL || hardest.test(what))) {
     spoil();
     const again = await run(USES_PARTS, home);
@@ -163,7 +166,7 @@ binaryTest("a folder that others may write to is refused, also one above it", as
   const folder = onlyFolder(home.cache);
   for (const path of [home.cache, folder, join(home.home, ".cache")]) {
     const before = Deno.statSync(path).mode! & 0o777;
-    for (const mode of [0o770, 0o707]) {
+    for (const mode of FULL ? [0o770, 0o707] : [0o707]) {
       Deno.chmodSync(path, mode);
       const isParent = path.endsWith(".cache");
       const refused = await run(USES_PARTS, home);
@@ -215,9 +218,11 @@ binaryTest(
   "a disk that is full, read-only or noexec: a clear error, and nothing half there",
   async () => {
     await using home = await emptyHome("here");
-    const roomy = await onTmpfs("size=300m", home);
-    assert.equal(roomy.code, 0, roomy.stderr);
-    assert.match(roomy.stderr, /left: [0-9a-f]{64} lock/);
+    if (FULL) {
+      const roomy = await onTmpfs("size=300m", home);
+      assert.equal(roomy.code, 0, roomy.stderr);
+      assert.match(roomy.stderr, /left: [0-9a-f]{64} lock/);
+    }
     for (
       const [options, message, left] of [
         [

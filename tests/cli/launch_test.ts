@@ -8,7 +8,16 @@ import { cli, ROOT, secllama } from "../support/serve.ts";
 import { denoDir } from "../support/deno_dir.ts";
 
 const page = await Deno.readTextFile(join(ROOT, "docs/agents.md"));
-const commands = [...page.matchAll(/^ {4}secllama (launch .*)$/gm)].map(([, line]) => line!);
+const printed = [...page.matchAll(/^ {4}secllama (launch .*)$/gm)].map(([, line]) => line!);
+const FULL = Deno.env.get("SECLLAMA_FULL") === "1";
+/** Where an agent has a command with more words, a plain run leaves out the one without. */
+const commands = printed.filter((line) =>
+  FULL || !printed.some((longer) => longer.startsWith(`${line} `))
+);
+if (!FULL) {
+  const left = printed.length - commands.length;
+  console.log(`skipped: ${left} shorter commands, two shells; set SECLLAMA_FULL=1`);
+}
 
 /** As a shell takes them apart: words, and texts between double quotes. */
 function words(line: string): string[] {
@@ -87,7 +96,7 @@ exit 7
         assert.deepEqual(theirs, args.slice(own + 1).map((one) => `argument ${one}`));
       });
     }
-    for (const word of ["codex", "cline", "pi", "continue"]) {
+    for (const word of FULL ? ["codex", "cline", "pi", "continue"] : ["codex", "cline"]) {
       await t.step(`launch ${word} --print, in a shell`, async () => {
         const { stdout } = await cli(["launch", word, "--print", "--", "it's", "$HOME"], { env });
         const shell = await new Deno.Command("/bin/sh", {

@@ -3,7 +3,9 @@ import assert from "node:assert/strict";
 import { bothWays, cli, newHome } from "../support/serve.ts";
 
 bothWays("doctor: measures, and fails when a protection is off", async () => {
-  const { home, env } = await newHome();
+  const { home, env: own } = await newHome();
+  // Whatever serves at the usual ports of this machine is not judged here.
+  const env = { ...own, SECLLAMA_PORT: "0", SECLLAMA_PROXY_PORT: "0" };
   try {
     const good = await cli(["doctor", "--json"], { env });
     assert.equal(good.code, 0, good.stdout);

@@ -85,7 +85,10 @@ bothWays("serve: malformed settings are errors, not weaker settings", async () =
       assert.match(refused.stderr, /^error: /);
       assert.match(refused.stderr, /\nhint: /);
     }
-    const beyond = await cli(["serve", "--ephemeral", "--host=0.0.0.0"], { env });
+    const beyond = await cli(
+      ["serve", "--ephemeral", "--host=0.0.0.0", "--port=0", "--proxy-port=0"],
+      { env },
+    );
     assert.equal(beyond.code, 9);
     assert.match(beyond.stderr, /not listening on 0\.0\.0\.0: .*memory only/);
   } finally {

@@ -11,7 +11,7 @@ import { IDENTITIES, linuxOnly, makeStage, runStaged, type Staged } from "./stag
 import { until } from "../support/patience.ts";
 
 const full = Deno.env.get("SECLLAMA_FULL") === "1";
-const SAMPLE = 6;
+const SAMPLE = 4;
 /** A plain run draws the same steps everywhere: what it has not met, it does not meet for the first time on somebody else's machine. */
 const FIXED_SEED = 20260401;
 
@@ -137,6 +137,7 @@ for (const identity of IDENTITIES) {
     name: `each step of the launch is needed, as ${identity.name}`,
     ignore: linuxOnly,
     async fn(t) {
+      if (!full) console.log(`skipped: all but ${SAMPLE} steps; set SECLLAMA_FULL=1`);
       const stage = await makeStage({ sabotage: "tests/sandbox/sabotage_run.ts" });
       try {
         // Root's steps that build the root would change the host's tree if one before them were missing.
@@ -148,12 +149,16 @@ for (const identity of IDENTITIES) {
             root ? "without a private root" : "with a private root",
             `as ${identity.name}`,
           ]));
-        await t.step("without namespaces", () =>
-          sabotage(stage, ["namespaces"], identity.asUser, [
-            "without namespaces",
-            `as ${identity.name}`,
-            ...(root ? [] : ["ordinary, without namespaces"]),
-          ]));
+        await t.step({
+          name: "without namespaces",
+          ignore: root && !full,
+          fn: () =>
+            sabotage(stage, ["namespaces"], identity.asUser, [
+              "without namespaces",
+              `as ${identity.name}`,
+              ...(root ? [] : ["ordinary, without namespaces"]),
+            ]),
+        });
       } finally {
         await stage.remove();
       }
@@ -166,7 +171,9 @@ for (const identity of IDENTITIES) {
     ...(root
       ? [
         { table: "launcher", withoutNamespaces: false, survivor: "runner" },
-        { table: "launcher", withoutNamespaces: true, survivor: "runner" },
+        ...(full
+          ? [{ table: "launcher", withoutNamespaces: true, survivor: "runner" }] as const
+          : []),
       ] as const
       : []),
   ] as const;

@@ -1,8 +1,9 @@
 /**
- * Puts what a sandboxed run needs into a folder that every user may read: the runtime, freshly bundled programs, the
+ * Puts what a sandboxed run needs into a folder that every user may read: the runtime, bundled programs, the
  * libraries, the model. Tests run it as root and as a user who may not enter the checkout.
  */
 import { join } from "node:path";
+import { bundledProgram } from "../support/binary.ts";
 import { delegateGroups } from "./delegation.ts";
 import type { Stage } from "./matrix_run.ts";
 
@@ -21,13 +22,22 @@ export interface Staged extends Stage {
   remove(): Promise<void>;
 }
 
-async function bundle(entry: string, out: string): Promise<string> {
+const bundles = new Map<string, string>();
+
+/** Once in a test file. */
+async function bundle(entry: string): Promise<string> {
+  const made = bundles.get(entry);
+  if (made !== undefined) return made;
+  const out = await Deno.makeTempFile({ prefix: "secllama-stage-", suffix: ".js" });
+  globalThis.addEventListener("unload", () => Deno.removeSync(out));
   const { success, stderr } = await new Deno.Command(Deno.execPath(), {
     args: ["bundle", "--quiet", "--platform=deno", "--output", out, join(ROOT, entry)],
     stdout: "null",
     stderr: "piped",
   }).output();
   if (!success) throw new Error(new TextDecoder().decode(stderr));
+  await Deno.chmod(out, 0o644);
+  bundles.set(entry, out);
   return out;
 }
 
@@ -67,14 +77,19 @@ export async function makeStage(programs: { readonly [name: string]: string }): 
   }
   const bundled: Record<string, string> = {};
   for (const [name, entry] of Object.entries(programs)) {
-    bundled[name] = await bundle(entry, join(folder, `${name}.js`));
+    bundled[name] = join(folder, `${name}.js`);
+    await Deno.copyFile(await bundle(entry), bundled[name]);
   }
+  const attacker = join(folder, "attacker.js");
+  // It is made with the program, as new as its source.
+  bundledProgram();
+  await Deno.copyFile(join(ROOT, "build/attacker.js"), attacker);
   return {
     folder,
     deno,
     libDir,
     model,
-    attacker: await bundle("runner/attacker.ts", join(folder, "attacker.js")),
+    attacker,
     programs: bundled,
     groups: delegation.reason === "",
     asUser: () => [

@@ -8,11 +8,18 @@ import { cpuUsage } from "node:process";
 export const HANG_MS = 300_000;
 const LOOK_EVERY_MS = 10;
 
-/** Waits until it is so. @throws {Error} If it hangs; `what` says what was waited for. */
+/**
+ * Waits until it is so, and looks again after as long as the last look took: a look may start a program, which others would wait for.
+ * @throws {Error} If it hangs; `what` says what was waited for.
+ */
 export async function until(is: () => boolean | Promise<boolean>, what: string): Promise<void> {
-  for (const end = performance.now() + HANG_MS; !await is();) {
-    if (performance.now() > end) throw new Error(`waited in vain until ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
+  for (const end = performance.now() + HANG_MS;;) {
+    const begun = performance.now();
+    if (await is()) return;
+    const now = performance.now();
+    if (now > end) throw new Error(`waited in vain until ${what}`);
+    const pause = Math.max(LOOK_EVERY_MS, now - begun);
+    await new Promise((resolve) => setTimeout(resolve, pause));
   }
 }
 

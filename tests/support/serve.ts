@@ -36,30 +36,46 @@ export function secllama(args: readonly string[], entry?: string): string[] {
   return [Deno.execPath(), "run", ...GATEWAY_PERMISSIONS, program, ...args];
 }
 
+const FULL = Deno.env.get("SECLLAMA_FULL") === "1";
+
 /**
- * A test on the compiled program, which is what people run, and in full runs from source too. Where there is none to compile it with,
- * bundled.
- * @param as "source" where the source's own start is what is tested: that way too, in every run.
+ * A test that a full run makes from source and on the compiled program, which is what people run. A plain run makes it bundled, which
+ * is the same program at half the cost; tests/binary/ has what differs between the two.
+ * @param as "binary" or "source" where that way's own start is what is tested: so in every run.
  */
 export function bothWays(
   name: string,
   body: (t: Deno.TestContext) => Promise<void>,
-  as: Way = Deno.env.get("SECLLAMA_FULL") === "1" ? "source" : "binary",
+  as?: "binary" | "source",
 ): void {
-  const compiled: Way = compiledProgram() === "" ? "bundled" : "binary";
-  for (const each of new Set<Way>([as === "binary" ? compiled : as, compiled])) {
-    Deno.test({
-      name: `${each}: ${name}`,
-      async fn(t) {
-        way = each;
-        try {
-          await body(t);
-        } finally {
-          way = "bundled";
-        }
-      },
-    });
+  if (!FULL && as === undefined) {
+    sayBundled();
+    return oneWay(name, body, "bundled");
   }
+  const compiled: Way = compiledProgram() === "" ? "bundled" : "binary";
+  const ways: Way[] = FULL ? ["source", compiled] : as === "source" ? [as, compiled] : [compiled];
+  for (const each of new Set(ways)) oneWay(name, body, each);
+}
+
+let said = false;
+
+function sayBundled(): void {
+  if (!said) console.log("skipped: from source and compiled; set SECLLAMA_FULL=1");
+  said = true;
+}
+
+function oneWay(name: string, body: (t: Deno.TestContext) => Promise<void>, each: Way): void {
+  Deno.test({
+    name: `${each}: ${name}`,
+    async fn(t) {
+      way = each;
+      try {
+        await body(t);
+      } finally {
+        way = "bundled";
+      }
+    },
+  });
 }
 
 export interface Served {
