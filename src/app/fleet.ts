@@ -1,7 +1,8 @@
 /** The fleet's part of `serve`, where the settings name a file of its issuer, or the NATS that its records are in. */
 import { certificateFault } from "../client/certificate_fault.ts";
 import type { Config } from "../config/config.ts";
-import { SecLlamaError, toSecLlamaError } from "../errors.ts";
+import { parseNatsServers } from "../config/nats_servers.ts";
+import { type ErrorCode, SecLlamaError, toSecLlamaError } from "../errors.ts";
 import { toHex } from "../bytes.ts";
 import { RECORDS } from "../fleet/bundle.ts";
 import { UsageFile } from "../firm/usage_file.ts";
@@ -34,6 +35,8 @@ const MAX_CA_BYTES = 4 * 2 ** 20;
 /** A host's part in its fleet. */
 interface OpenFleet {
   readonly member: FleetMember;
+  /** What balancers know it by: what it was enrolled as, or before that is known what the settings say. */
+  readonly label: () => string;
   /** Where hosts report; undefined: they do not, since a file brought the records. */
   readonly store: (() => FleetStore | undefined) | undefined;
 }
@@ -43,7 +46,7 @@ interface OpenFleet {
  * @throws {SecLlamaError} `key-refused` if this machine is no host of a fleet, or what is there is refused.
  */
 export async function openFleet(
-  config: Pick<Config, "fleet" | "fleetCa">,
+  config: Pick<Config, "fleet" | "fleetCa" | "hostLabel">,
   { dataDir, keys, logger, shutdown }: {
     readonly dataDir: string;
     readonly keys: KeySource;
@@ -54,29 +57,48 @@ export async function openFleet(
   if (config.fleet === "") return undefined;
   const state = new FleetState(new ManifestFile(dataDir), keys.storage());
   const opened = await openSource(config, state, { hid: toHex(keys.hid), logger, shutdown });
+  const onRefused = ({ code }: SecLlamaError) => {
+    if (WAITING.includes(code)) logger.warn("fleet-waiting", { code: label(code) });
+    else logger.error("fleet-file-refused", { code: label(code) });
+  };
   const member = new FleetMember(state, keys, {
     source: opened.source,
-    onRefused: ({ code }) => logger.error("fleet-file-refused", { code: label(code) }),
+    onRefused,
   });
   try {
     await member.read();
   } catch (thrown) {
     const error = toSecLlamaError(thrown);
-    // A host may come before its issuer has written anything for it, and before NATS.
-    const isWaiting = opened.store !== undefined &&
-      (error.code === "fleet-unreachable" ||
-        !await opened.source.get(RECORDS.head(toHex(keys.hid))));
-    if (!isWaiting) throw error;
-    logger.error("fleet-file-refused", { code: label(error.code) });
+    if (opened.store === undefined || !WAITING.includes(error.code)) throw error;
+    onRefused(error);
   }
-  return { member, store: opened.store };
+  const there = await state.read();
+  wipe(there?.seed);
+  const asked = there?.role === "host" ? there.label : undefined;
+  refuseOtherLabel(config.hostLabel, member.label ?? asked);
+  return {
+    ...{ member, store: opened.store },
+    label: () => member.label ?? asked ?? config.hostLabel,
+  };
+}
+
+/** A host may come before its issuer has written anything for it, and before NATS. */
+const WAITING: readonly ErrorCode[] = ["fleet-silent", "fleet-unreachable"];
+
+/** Balancers and the other hosts go by the label: under another one's, requests for this host would come to that one. */
+function refuseOtherLabel(given: string, enrolled: string | undefined): void {
+  if (given === "" || enrolled === undefined || given === enrolled) return;
+  throw new SecLlamaError("bad-config", `this host was enrolled as ${enrolled}, not ${given}`, {
+    field: "--host-label",
+    hint: `leave it out, or give --host-label ${enrolled}`,
+  });
 }
 
 /** What the gateway and its limits ask of the fleet. Where a store is named, this host reports there, and hears of the others. */
 export function fleetPart(
-  { member, store }: OpenFleet,
+  { member, store, label: own }: OpenFleet,
   { config, dataDir, models, supervisor, audit, pull, shutdown }: {
-    readonly config: Pick<Config, "hostLabel" | "parallel">;
+    readonly config: Pick<Config, "parallel">;
     readonly dataDir: string;
     readonly models: ModelStore;
     readonly supervisor: Supervisor;
@@ -101,7 +123,7 @@ export function fleetPart(
     look: async (before) => ({
       ...head(before?.audit),
       ...pullsOf(pulls.look()),
-      ...{ label: config.hostLabel, version: VERSION, parallel: config.parallel },
+      ...{ label: own(), version: VERSION, parallel: config.parallel },
       models: await tags(models),
       loaded: await loadedRows({ models, supervisor }),
       active: supervisor.loaded().reduce((sum, model) => sum + model.active, 0),
@@ -118,6 +140,9 @@ export function fleetPart(
   if (store !== undefined) usage.start();
   shutdown.add(() => usage[Symbol.dispose]());
   const gateway: FleetPart = {
+    get label() {
+      return own();
+    },
     get member() {
       return member.member;
     },
@@ -139,7 +164,7 @@ async function openSource(
 ): Promise<{ source: RecordSource; store: OpenFleet["store"] }> {
   if (!fleet.startsWith("tls://")) return { source: new FileSource(fleet), store: undefined };
   // Only here is what speaks to NATS in the process; and while it may still be loaded.
-  const { NatsStore, parseNatsServers } = await import("../fleet/nats_store.ts");
+  const { NatsStore } = await import("../fleet/nats_store.ts");
   const servers = parseNatsServers(fleet, "--fleet");
   const ca = await readCa(fleetCa);
   const there = await state.read();

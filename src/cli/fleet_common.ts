@@ -2,7 +2,7 @@
 import { ensureDataDirectory } from "../config/data_folder.ts";
 import { EXIT, SecLlamaError } from "../errors.ts";
 import { FleetState } from "../fleet/state.ts";
-import { type KeySource, ManifestFile, openKeySource } from "../keys/mod.ts";
+import { type KeySource, lasting, ManifestFile, openKeySource } from "../keys/mod.ts";
 import { hardenSelf } from "../sandbox/mod.ts";
 import type { CommandContext } from "./command.ts";
 import { keySourceOptions } from "./key_options.ts";
@@ -20,10 +20,16 @@ export async function withFleet(
     ...keySourceOptions(context, dataDir),
     clientGraceMs: config.clientGraceMs,
     autoInit: true,
+  }).catch((error) => {
+    if (!(error instanceof SecLlamaError) || error.hint === undefined) throw error;
+    const { code, message, field } = error;
+    const hint = lasting(error.hint);
+    throw new SecLlamaError(code, message, { hint, cause: error, ...(field && { field }) });
   });
   if (keys.ephemeral) {
     throw new SecLlamaError("key-refused", "a key in memory has no fleet", {
-      hint: "use a key store, or a key file: see secllama help keys",
+      hint:
+        "use a key store, or --key-file FILE (a file under a passphrase): see secllama help keys",
     });
   }
   await run(new FleetState(new ManifestFile(dataDir), keys.storage()), keys);

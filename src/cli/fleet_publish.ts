@@ -2,9 +2,11 @@
 import { join } from "node:path";
 import { utf8, utf8Decode } from "../bytes.ts";
 import { parseDurationMs } from "../config/duration.ts";
+import { isMeantAsServers, parseNatsServers } from "../config/nats_servers.ts";
 import { SecLlamaError } from "../errors.ts";
 import { RECORDS } from "../fleet/bundle.ts";
 import { HeadKeeper } from "../fleet/heads.ts";
+import type { Replicas } from "../fleet/nats_link.ts";
 import { asIssuer, fleetHosts } from "../fleet/issuer.ts";
 import { Publisher } from "../fleet/publisher.ts";
 import type { FleetHost, FleetState } from "../fleet/state.ts";
@@ -40,7 +42,11 @@ export const publishCommand: Command = {
     ...OPTIONS,
     ...NATS_OPTIONS,
     valid: { type: "string", value: "AGE", help: "how long hosts may serve by it (default 1h)" },
-    replicas: { type: "string", value: "N", help: "nodes of NATS that keep it (default 1)" },
+    replicas: {
+      type: "string",
+      value: "N",
+      help: "nodes of NATS that keep it: 1, 3 or 5 (default: as many as do, 1 at first)",
+    },
     watch: {
       type: "boolean",
       help: "go on: again when keys, clients or hosts change, and in time",
@@ -68,11 +74,17 @@ away since: it is refused until --after-restore is given once.${EXIT_CODES}`,
       await publishOnChange({
         look: async () => `${await look(state, keys)} ${target.times()}`,
         write: async () => {
-          const hosts = await publisher.publish({ now: Date.now(), lifeMs, isRestored });
+          const times = target.times();
+          let taken: string | undefined;
+          const onTaken = async () => {
+            taken = `${await look(state, keys)} ${times}`;
+          };
+          const hosts = await publisher.publish({ now: Date.now(), lifeMs, isRestored, onTaken });
           isRestored = false;
           await heads?.look();
           const paths = await target.written(hosts, await fleetHosts(state));
           report(context, { files: paths }, paths);
+          return taken;
         },
         everyMs: lifeMs / 4,
         goOn: async () => {
@@ -101,14 +113,28 @@ async function openTarget(
   state: FleetState,
   to: string,
 ): Promise<Target> {
-  if (!to.startsWith("tls://")) return await folderTarget(to);
-  const replicas = stringOption(context, "replicas") ?? "1";
-  if (!/^[135]$/.test(replicas)) {
-    throw new SecLlamaError("usage", "--replicas must be 1, 3 or 5", { field: "--replicas" });
+  const given = stringOption(context, "replicas");
+  if (!isMeantAsServers(to)) {
+    for (const name of ["ca", "replicas"]) {
+      if (stringOption(context, name) === undefined) continue;
+      throw new SecLlamaError("usage", `--${name} is for NATS, and TO is a folder`, {
+        field: `--${name}`,
+        hint: "servers are written tls://nats-1:4222,tls://nats-2:4222; for a folder leave it out",
+      });
+    }
+    return await folderTarget(to);
+  }
+  if (given !== undefined && !/^[135]$/.test(given)) {
+    throw new SecLlamaError("usage", "--replicas must be 1, 3 or 5", {
+      field: "--replicas",
+      hint: "as many as NATS has nodes; one is lost without a copy being lost by 3, two by 5",
+    });
   }
   let times = 0;
-  const onReached = (isThere: boolean) => void (times += Number(isThere));
-  const store = await openNats(context, state, to, { replicas: Number(replicas), onReached });
+  const store = await openNats(context, state, to, {
+    replicas: given === undefined ? { atFirst: 1 } : Number(given),
+    onReached: (isThere) => void (times += Number(isThere)),
+  });
   return {
     store,
     isShared: true,
@@ -123,14 +149,15 @@ export async function openNats(
   context: CommandContext,
   state: FleetState,
   to: string,
-  making: { replicas?: number; onReached?: (isThere: boolean) => void } = {},
+  making: { replicas?: Replicas; onReached?: (isThere: boolean) => void } = {},
 ): Promise<FleetStore> {
-  const { NatsStore, parseNatsServers } = await import("../fleet/nats_store.ts");
+  const servers = parseNatsServers(to, "SERVERS");
+  const { NatsStore } = await import("../fleet/nats_store.ts");
   const there = await asIssuer(state);
   using seed = secret(there.seed);
   const path = stringOption(context, "ca");
   return await NatsStore.open({
-    ...{ servers: parseNatsServers(to, "TO"), seed, leaderMs: LEADER_MS },
+    ...{ servers, seed, leaderMs: LEADER_MS },
     ...(path !== undefined && { ca: utf8Decode(await readFileUpTo(path)) }),
     ...making,
   });
@@ -185,10 +212,12 @@ async function readHeads(folder: string, store: FleetStore): Promise<void> {
  * Writes once, and as long as `goOn` says so again: when `look` finds a change, and after `everyMs` without one. It looks before
  * it writes, so that what changes meanwhile (a client that is revoked) is written the next time. What fails after the first time
  * is tried again.
+ * @param o.write Returns what it took up, as `look` says it: it may have waited for a command that was changing more; undefined: what
+ * there was before.
  */
 export async function publishOnChange({ look, write, everyMs, goOn, onFailed = () => {} }: {
   look: () => Promise<string>;
-  write: () => Promise<void>;
+  write: () => Promise<string | undefined>;
   everyMs: number;
   goOn: () => Promise<boolean>;
   onFailed?: (error: Error) => void;
@@ -210,7 +239,7 @@ export async function publishOnChange({ look, write, everyMs, goOn, onFailed = (
     let seen: string | undefined = found;
     const at = Date.now();
     try {
-      await write();
+      seen = await write() ?? found;
       isFailing = false;
     } catch (error) {
       if (times === 0 || !(error instanceof SecLlamaError)) throw error;

@@ -6,6 +6,7 @@ import { SecLlamaError } from "../errors.ts";
 import type { LogLevel } from "../log.ts";
 import { parseDurationMs } from "./duration.ts";
 import { type HostEntry, parseHosts } from "./hosts.ts";
+import { isMeantAsServers, parseNatsServers } from "./nats_servers.ts";
 
 /** Type of the cached values of a context: half of the memory, at a little less exactness, with `q8_0`. */
 export type CacheType = "f16" | "q8_0";
@@ -176,10 +177,19 @@ export function completions(text: string, name: string): CompletionsSetting {
 
 /** A full path, or nothing. */
 export function fullPath(text: string, name: string): string {
-  if (text !== "" && !text.startsWith("/") && !/^[A-Za-z]:/.test(text)) {
-    throw bad(name, "a full path");
-  }
+  if (text !== "" && !isFullPath(text)) throw bad(name, "a full path");
   return text;
+}
+
+function isFullPath(text: string): boolean {
+  return text.startsWith("/") || /^[A-Za-z]:/.test(text);
+}
+
+/** Where a host has its fleet's records from: a file, or servers of NATS. */
+export function fleetSource(text: string, name: string): string {
+  if (isMeantAsServers(text)) return parseNatsServers(text, name).join(",");
+  if (text === "" || isFullPath(text)) return text;
+  throw bad(name, "a full path, or servers of NATS: tls://nats-1:4222,tls://nats-2:4222");
 }
 
 /** A syslog server. */

@@ -2,6 +2,7 @@
  * What the issuer has for each host, as records by name: a base of all clients in parts, changes since then, and a head that says
  * which of them count and until when. A change of one client costs each host a record of that client, however many there are.
  */
+import { HOST_LABEL } from "../api/runner_name.ts";
 import { isPermission, isRoleName, parseRole, type Permission, type Role } from "../keys/mod.ts";
 import type { Wish } from "./state.ts";
 
@@ -44,13 +45,15 @@ export interface BundleHead {
   readonly closed: readonly string[];
   /** How many hosts the fleet has. */
   readonly hosts: number;
+  /** What the issuer enrolled this host as; undefined: the issuer's version does not say. */
+  readonly label?: string;
   /** Models that this host is asked to pull. */
   readonly pulls: readonly Wish[];
 }
 
 /** A head as its issuer said it; undefined: it is none. */
 export function parseHead(json: unknown): BundleHead | undefined {
-  const { gen, member, exp, roles, hosts, pulls } = Object(json) as Record<string, unknown>;
+  const { gen, member, exp, roles, hosts, pulls, label } = Object(json) as Record<string, unknown>;
   if (!isCount(gen) || !isCount(exp) || !isCount(hosts) || hosts < 1) return undefined;
   if (typeof member !== "string" || !Array.isArray(roles) || !Array.isArray(pulls)) {
     return undefined;
@@ -66,7 +69,11 @@ export function parseHead(json: unknown): BundleHead | undefined {
     else if (typeof name === "string" && isRoleName(name)) closed.push(name);
     else return undefined;
   }
-  return { gen, member, exp, roles: read, closed, hosts, pulls: wishes };
+  const isLabel = typeof label === "string" && HOST_LABEL.test(label);
+  return {
+    ...{ gen, member, exp, roles: read, closed, hosts, pulls: wishes },
+    ...(isLabel && { label }),
+  };
 }
 
 /**

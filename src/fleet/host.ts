@@ -34,6 +34,9 @@ const PASSING: readonly ErrorCode[] = [
   "key-store-unavailable",
 ];
 
+/** Heads that are read one after another, each of which was replaced meanwhile. */
+const TRIES = 5;
+
 /** What a host has of the fleet's. */
 interface Current {
   /** Of the head. */
@@ -108,6 +111,11 @@ export class FleetMember {
     return this.#current?.head.hosts ?? 1;
   }
 
+  /** What it was enrolled as, as the newest head says; undefined: there is none, or it does not say. */
+  get label(): string | undefined {
+    return this.#current?.head.label;
+  }
+
   /** Models that it is asked to pull; none once its time is over. */
   get pulls(): readonly Wish[] {
     return this.isFresh ? this.#current!.head.pulls : [];
@@ -160,13 +168,11 @@ export class FleetMember {
   /**
    * Takes up what there is.
    * @throws {SecLlamaError} `key-refused` if it is not this host's, not the issuer's, not whole, or older than what was seen;
-   * `fleet-unreachable`.
+   * `fleet-silent` if nothing has been written for it yet; `fleet-unreachable`.
    */
   async read(): Promise<void> {
     // All that is asked of the store, outside of the lock: this machine's other commands wait for it.
-    const text = await this.#source.get(RECORDS.head(toHex(this.hid)));
-    if (text === undefined) throw refused("has nothing for this host");
-    const next = await this.#open(text);
+    const next = await this.#newest();
     try {
       await this.#state.locked(async () => {
         const state = await this.#asHost();
@@ -178,7 +184,12 @@ export class FleetMember {
         }
         // At the start it is written as it is: wrapped under the key that is active now.
         if (next.at > state.rev || this.#current === undefined) {
-          await this.#state.write({ ...state, rev: next.at });
+          const { label = state.label } = next.head;
+          await this.#state.write({
+            ...state,
+            rev: next.at,
+            ...(label !== undefined && { label }),
+          });
         }
       });
     } catch (error) {
@@ -193,6 +204,28 @@ export class FleetMember {
     wipe(this.#current?.reportKey);
     this.#current = next;
     this.#ended = undefined;
+  }
+
+  /** What the head there leads to. While it is read the issuer may write another one, and remove what this one led to. */
+  async #newest(): Promise<Current> {
+    const name = RECORDS.head(toHex(this.hid));
+    let text = await this.#source.get(name);
+    for (let tries = 1;; tries++) {
+      if (text === undefined) {
+        if (!this.#source.mayCome) throw refused("has nothing for this host");
+        throw new SecLlamaError("fleet-silent", "the fleet's store has nothing for this host yet", {
+          hint:
+            "on the issuer, run: secllama fleet hosts, and secllama fleet publish SERVERS --watch",
+        });
+      }
+      try {
+        return await this.#open(text);
+      } catch (error) {
+        const newer = await this.#source.get(name);
+        if (newer === undefined || newer === text || tries === TRIES) throw error;
+        text = newer;
+      }
+    }
   }
 
   async #open(text: string): Promise<Current> {

@@ -26,7 +26,7 @@ export async function joinFleet(
       });
     }
     using seed = secret(there?.seed ?? crypto.getRandomValues(new Uint8Array(32)));
-    await state.write({ role: "host", seed, pin, rev: there?.rev ?? 0 });
+    await state.write({ role: "host", seed, pin, rev: there?.rev ?? 0, label });
     const { pk } = await bundleKeys(seed);
     return encodeEnrolment({ label, hid, pk, audit, nats: natsIdentity(seed).user });
   });

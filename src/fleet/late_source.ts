@@ -7,6 +7,7 @@ const AGAIN_MS = 1_000;
 
 /** Says that it is unreachable, until it is there. */
 export class LateSource implements RecordSource, AsyncDisposable {
+  readonly mayCome = true;
   #there: { readonly store: FleetStore; readonly source: StoreSource } | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #trying: Promise<void> | undefined;

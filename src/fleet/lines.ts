@@ -20,16 +20,9 @@ export function encodePin({ fid, issuer }: FleetPin): string {
 
 /** Reads it. @throws {SecLlamaError} `usage`. */
 export function parsePin(text: string): FleetPin {
-  const [, body] = /^secllama-fleet-1\.([A-Za-z0-9_-]{64})$/.exec(text.trim()) ?? [];
-  if (body === undefined) {
-    throw new SecLlamaError(
-      "usage",
-      "that is not a fleet's line: it begins with secllama-fleet-1.",
-      {
-        hint: "on the issuer, run: secllama fleet init",
-      },
-    );
-  }
+  const line = joined(text);
+  const [, body] = /^secllama-fleet-1\.([A-Za-z0-9_-]{64})$/.exec(line) ?? [];
+  if (body === undefined) throw noLine(line, "fleet");
   const bytes = fromBase64Url(body);
   return { fid: bytes.slice(0, 16), issuer: bytes.slice(16) };
 }
@@ -57,8 +50,9 @@ export function encodeEnrolment({ label, hid, pk, audit, nats }: Enrolment): str
 
 /** Reads it. @throws {SecLlamaError} `usage`. */
 export async function parseEnrolment(text: string, isLabel: RegExp): Promise<Enrolment> {
+  const line = joined(text);
   try {
-    const [, body] = /^secllama-host-1\.([A-Za-z0-9_-]{1,4096})$/.exec(text.trim())!;
+    const [, body] = /^secllama-host-1\.([A-Za-z0-9_-]{1,4096})$/.exec(line)!;
     const { label, hid, pk, audit, nats } = JSON.parse(utf8Decode(fromBase64Url(body!)));
     const enrolment = {
       ...{ label, hid: fromHex(hid), nats },
@@ -70,7 +64,42 @@ export async function parseEnrolment(text: string, isLabel: RegExp): Promise<Enr
       await isBundleKey(enrolment.pk)
     ) return enrolment;
   } catch { /* said below */ }
-  throw new SecLlamaError("usage", "that is not a host's line: it begins with secllama-host-1.", {
-    hint: "on the host, run: secllama fleet join",
-  });
+  throw noLine(line, "host");
+}
+
+/** A terminal or a mail may have broken the line. */
+function joined(text: string): string {
+  return text.replace(/\s+/g, "");
+}
+
+/** Where each line comes from, and who takes it. */
+const LINES = {
+  fleet: { comes: "on the issuer, run: secllama fleet init", taker: "secllama fleet join" },
+  host: { comes: "on the host, run: secllama fleet join", taker: "secllama fleet enrol" },
+} as const;
+
+/** What is wrong with a line that is none: nothing of it is repeated. */
+function noLine(line: string, wanted: keyof typeof LINES): SecLlamaError {
+  const hint = LINES[wanted].comes;
+  const [, kind, version] = /^secllama-(fleet|host)-(\d{1,6})\./.exec(line) ?? [];
+  const usage = (message: string, hint: string) => new SecLlamaError("usage", message, { hint });
+  if (kind !== wanted) {
+    const other = kind === "fleet" || kind === "host" ? `, and that is a ${kind}'s` : "";
+    return usage(
+      `${
+        LINES[wanted].taker
+      } takes a ${wanted}'s line, which begins with secllama-${wanted}-1.${other}`,
+      other === "" ? hint : `that one is for: ${LINES[kind as keyof typeof LINES].taker}; ${hint}`,
+    );
+  }
+  if (version !== "1") {
+    return usage(
+      `that ${wanted}'s line is of another version of SecLlama`,
+      "use the same version on all machines",
+    );
+  }
+  return usage(
+    `that ${wanted}'s line is not whole, or was changed on its way`,
+    `copy all of it, in one piece; to have it again, ${hint}`,
+  );
 }

@@ -3,7 +3,7 @@ import { type KV, Kvm } from "@nats-io/kv";
 import { connect, errors, type NatsConnection } from "@nats-io/transport-node";
 import { certificateFault } from "../client/certificate_fault.ts";
 import { SecLlamaError } from "../errors.ts";
-import { BUCKET, inboxOf } from "./nats_permissions.ts";
+import { BUCKET, inboxOf, STREAM } from "./nats_permissions.ts";
 import type { natsIdentity } from "./nkey.ts";
 
 /** For an answer of NATS, ms. */
@@ -24,17 +24,26 @@ export interface Way {
   readonly identity: ReturnType<typeof natsIdentity>;
 }
 
+/**
+ * Copies that NATS keeps of the bucket, each on a node of its own: made with so many where it is not there, and changed to so many
+ * where it has others. `atFirst`: so many where it is made, else as many as it has.
+ */
+export type Replicas = number | { readonly atFirst: number };
+
 /** A connection, and the bucket over it. */
 export interface Link {
   readonly connection: NatsConnection;
   readonly kv: KV;
+  /** Copies that it has; undefined: they were not asked for. */
+  readonly copies: number | undefined;
 }
 
 /** @throws {SecLlamaError} `fleet-unreachable`. */
 export async function linked(
   { servers, ca, identity }: Way,
   { replicas, leaderMs = 0, timeout = ANSWER_MS }: {
-    replicas?: number | undefined;
+    /** Absent: the bucket is not made. */
+    replicas?: Replicas | undefined;
     leaderMs?: number | undefined;
     timeout?: number;
   },
@@ -54,33 +63,104 @@ export async function linked(
     const kvm = new Kvm(connection);
     const open = () =>
       replicas === undefined ? kvm.open(BUCKET) : kvm.create(BUCKET, {
-        ...{ replicas, history: 1, maxValueSize: MAX_RECORD_BYTES },
+        ...{ replicas: typeof replicas === "number" ? replicas : replicas.atFirst },
+        ...{ history: 1, maxValueSize: MAX_RECORD_BYTES },
         // Else any node might answer, with what was before the change that we were just told of.
         allow_direct: false,
       });
-    return { connection, kv: await ledBy(open, leaderMs) };
+    const kv = await ledBy(open, leaderMs);
+    const copies = replicas && await keepCopies(connection, replicas, leaderMs);
+    return { connection, kv, copies };
   } catch (cause) {
     await connection?.close();
     throw unreachable(cause);
   }
 }
 
-/** JetStream's own numbers of what it refuses for good, though its status is one of a server's faults; and what helps. */
-const REFUSALS: ReadonlyMap<unknown, string> = new Map([
-  [10074, "this NATS is one node alone, which keeps one copy: leave out --replicas"],
+/** What JetStream says of a stream, as far as it is asked here. */
+interface StreamAnswer {
+  readonly error?: {
+    readonly code?: number;
+    readonly err_code?: number;
+    readonly description?: string;
+  };
+  /** Of all subjects that were asked for; an answer has so many of them at most. */
+  readonly total?: number;
+  readonly state?: { readonly subjects?: Readonly<Record<string, number>> };
+  readonly config?: { readonly num_replicas?: number };
+  /** Absent at a node alone. */
+  readonly cluster?: { readonly leader?: string };
+}
+
+/** Asks JetStream about the bucket's stream. @throws {Error} With its `status` and `code`, if it refuses. */
+export async function askStream(
+  connection: NatsConnection,
+  what: "INFO" | "PURGE" | "UPDATE",
+  body: object,
+): Promise<StreamAnswer> {
+  const asked = await connection.request(
+    `$JS.API.STREAM.${what}.${STREAM}`,
+    JSON.stringify(body),
+    { timeout: ANSWER_MS },
+  );
+  const answer = asked.json<StreamAnswer>();
+  if (answer.error !== undefined) {
+    const { code: status, err_code: code, description } = answer.error;
+    throw Object.assign(new Error(description), { status, code });
+  }
+  return answer;
+}
+
+/** Has NATS keep so many copies of what it has, and waits until a node leads them. @returns How many it keeps. */
+async function keepCopies(
+  connection: NatsConnection,
+  replicas: Replicas,
+  leaderMs: number,
+): Promise<number | undefined> {
+  const { config } = await ledBy(() => askStream(connection, "INFO", {}), leaderMs);
+  const has = config?.num_replicas;
+  if (typeof replicas !== "number" || has === replicas) return has;
+  await askStream(connection, "UPDATE", { ...config, num_replicas: replicas });
+  for (const end = performance.now() + leaderMs; performance.now() < end;) {
+    const { cluster } = await ledBy(() => askStream(connection, "INFO", {}), leaderMs);
+    if (cluster === undefined || cluster.leader) break;
+    await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
+  }
+  return replicas;
+}
+
+/** What is wrong, and what helps. */
+type Refusal = readonly [message: string, hint: string];
+
+const NO_NODES = "the fleet's store cannot keep so many copies";
+const FEWER = "give --replicas no more than there are nodes, or leave it out: it stays as it is";
+/** JetStream's own numbers of what it refuses for good, though its status may be one of a server's faults. */
+const REFUSALS: ReadonlyMap<unknown, Refusal> = new Map<unknown, Refusal>([
+  [10074, [
+    NO_NODES,
+    "this NATS is one node alone, which keeps one copy: leave out --replicas",
+  ]],
+  [10005, [`${NO_NODES}: its NATS has fewer nodes than that`, FEWER]],
+  [10059, [
+    "the fleet's store has nothing in it yet",
+    "write the hosts' records, on the issuer: secllama fleet publish SERVERS --watch",
+  ]],
   ...[10028, 10047].map((code) =>
-    [code, "NATS has no room left: give its jetstream a larger max_mem or max_file"] as const
+    [code, [
+      "the fleet's store has no room left",
+      "give the jetstream of NATS a larger max_mem or max_file",
+    ]] as const
   ),
 ]);
 
-/** What helps where JetStream has refused. */
-function refusalHint(error: unknown): string | undefined {
+/** What JetStream has refused for good. */
+function refusalOf(error: unknown): Refusal | undefined {
   return REFUSALS.get((error as { code?: unknown } | undefined)?.code);
 }
 
 /** No answer, or a node's word that nobody is there to answer; not: that it is refused. */
 export function isSilence(error: unknown): boolean {
-  if (!(error instanceof Error) || refusalHint(error) !== undefined) return false;
+  if (!(error instanceof Error) || refusalOf(error) !== undefined) return false;
   return error instanceof errors.TimeoutError || error instanceof errors.NoRespondersError ||
     Number((error as { status?: unknown }).status) >= 500 || isSilence(error.cause);
 }
@@ -113,9 +193,25 @@ export function unreachable(cause: unknown): SecLlamaError {
       { hint: REFUSED_CERTIFICATE, cause },
     );
   }
-  return new SecLlamaError("fleet-unreachable", "the fleet's store does not answer, or refuses", {
-    hint: refusalHint(cause) ??
-      "look whether NATS runs, and has the lines of secllama fleet nats on the issuer",
-    cause,
-  });
+  const [message, hint] = refusalOf(cause) ?? whyUnreachable(cause);
+  return new SecLlamaError("fleet-unreachable", message, { hint, cause });
+}
+
+function whyUnreachable(cause: unknown): Refusal {
+  if (cause instanceof errors.AuthorizationError) {
+    return [
+      "the fleet's store does not know this machine",
+      "give NATS what this prints on the issuer: secllama fleet nats; then: nats-server --signal reload",
+    ];
+  }
+  if (cause instanceof errors.PermissionViolationError) {
+    return [
+      "the fleet's store does not let this machine do that",
+      "give NATS the newest lines, on the issuer: secllama fleet nats; then: nats-server --signal reload",
+    ];
+  }
+  return [
+    "the fleet's store does not answer, or refuses",
+    "look whether NATS runs, and has the lines of secllama fleet nats on the issuer",
+  ];
 }

@@ -12,7 +12,10 @@ export function natsPermissions(
   who: { readonly hid: string } | "issuer",
 ): Record<string, unknown> {
   const own = who === "issuer"
-    ? [`$KV.${BUCKET}.>`, ...["CREATE", "PURGE"].map((what) => `$JS.API.STREAM.${what}.${STREAM}`)]
+    ? [
+      `$KV.${BUCKET}.>`,
+      ...["CREATE", "UPDATE", "PURGE"].map((what) => `$JS.API.STREAM.${what}.${STREAM}`),
+    ]
     : ownRecords(who.hid).map((own) => `$KV.${BUCKET}.${own}`);
   return {
     nkey: user,

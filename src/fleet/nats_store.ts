@@ -5,19 +5,21 @@
 import type { KV, KvEntry } from "@nats-io/kv";
 import type { NatsConnection } from "@nats-io/transport-node";
 import { utf8 } from "../bytes.ts";
-import { SecLlamaError, toSecLlamaError } from "../errors.ts";
+import { type SecLlamaError, toSecLlamaError } from "../errors.ts";
 import { idlePause } from "../pause.ts";
 import { firstReached } from "./knock.ts";
 import {
   AGAIN_MS,
   ANSWER_MS,
+  askStream,
   isSilence,
   type Link,
   linked,
+  type Replicas,
   unreachable,
   type Way,
 } from "./nats_link.ts";
-import { BUCKET, STREAM } from "./nats_permissions.ts";
+import { BUCKET } from "./nats_permissions.ts";
 import { natsIdentity } from "./nkey.ts";
 import { Silence } from "./silence.ts";
 import type { FleetStore, OnRecord } from "./store.ts";
@@ -31,8 +33,8 @@ const SILENT_MS = 5_000;
 export interface NatsOptions extends Omit<Way, "identity"> {
   /** What {@link natsIdentity} is made from, 32 bytes; needed until the store is open, and the caller may wipe it then. */
   readonly seed: Uint8Array;
-  /** Copies that NATS keeps, where the bucket is made: on as many nodes. Given, it is made anew too where it was lost. */
-  readonly replicas?: number | undefined;
+  /** Copies that NATS keeps. Given, the bucket is made, anew too where it was lost. */
+  readonly replicas?: Replicas | undefined;
   /** How long nodes that were just started may take to choose who leads, ms; absent: not at all. */
   readonly leaderMs?: number;
   /** Told of a connection that is lost (false) or there again (true). */
@@ -43,16 +45,6 @@ export interface NatsOptions extends Omit<Way, "identity"> {
 
 /** How each connection is made, and who is told. */
 type OwnWay = Way & Pick<NatsOptions, "onReached" | "onRefused" | "replicas">;
-
-/** Servers of a setting: `tls://nats-1:4222,tls://nats-2:4222`. @throws {SecLlamaError} `bad-config`. */
-export function parseNatsServers(text: string, field: string): string[] {
-  const servers = text.split(",");
-  if (servers.every((one) => /^tls:\/\/[^/,@\s]+$/.test(one))) return servers;
-  throw new SecLlamaError("bad-config", `${field} must be a file, or servers of NATS over TLS`, {
-    field,
-    hint: "write tls://nats-1:4222,tls://nats-2:4222",
-  });
-}
 
 /** One connection to it; made anew when it is lost, for as long as this lives. */
 export class NatsStore implements FleetStore {
@@ -76,7 +68,10 @@ export class NatsStore implements FleetStore {
   /** @throws {SecLlamaError} `fleet-unreachable` if no server lets us in. */
   static async open({ seed, replicas, leaderMs, ...rest }: NatsOptions): Promise<NatsStore> {
     const way = { ...rest, replicas, identity: natsIdentity(seed) };
-    const store = new NatsStore(way, await linked(way, { replicas, leaderMs }));
+    const link = await linked(way, { replicas, leaderMs });
+    // Where it is lost, it is made anew as it was.
+    const made = typeof replicas === "object" ? { atFirst: link.copies ?? 1 } : replicas;
+    const store = new NatsStore({ ...way, replicas: made }, link);
     void store.#follow();
     return store;
   }
@@ -92,7 +87,7 @@ export class NatsStore implements FleetStore {
 
   /** Without the mark that the library's deletion leaves, for each name that there ever was, for ever. */
   async remove(name: string): Promise<void> {
-    await this.#reached(this.#ask("PURGE", { filter: subjectOf(name) }));
+    await this.#reached(askStream(this.#connection, "PURGE", { filter: subjectOf(name) }));
   }
 
   /**
@@ -103,7 +98,9 @@ export class NatsStore implements FleetStore {
     const names: string[] = [];
     const about = subjectOf(`${prefix}>`);
     for (let [offset, total] = [0, 1]; offset < total;) {
-      const got = await this.#reached(this.#ask("INFO", { subjects_filter: about, offset }));
+      const got = await this.#reached(
+        askStream(this.#connection, "INFO", { subjects_filter: about, offset }),
+      );
       const subjects = Object.keys(got.state?.subjects ?? {});
       names.push(...subjects.map((subject) => subject.slice(subjectOf("").length)));
       total = subjects.length === 0 ? 0 : got.total ?? 0;
@@ -172,21 +169,6 @@ export class NatsStore implements FleetStore {
     const { _data: consumer } = entries as { _data?: { info(): Promise<unknown> } };
     if (consumer === undefined) return true;
     return await this.#reached(consumer.info()).then(() => true, () => false);
-  }
-
-  /** Of JetStream, about the bucket's stream. */
-  async #ask(what: "INFO" | "PURGE", body: object): Promise<StreamAnswer> {
-    const asked = await this.#connection.request(
-      `$JS.API.STREAM.${what}.${STREAM}`,
-      JSON.stringify(body),
-      { timeout: ANSWER_MS },
-    );
-    const answer = asked.json<StreamAnswer>();
-    if (answer.error !== undefined) {
-      const { code: status, err_code: code, description } = answer.error;
-      throw Object.assign(new Error(description), { status, code });
-    }
-    return answer;
   }
 
   async #reached<T>(answer: Promise<T>): Promise<T> {
@@ -267,18 +249,6 @@ export class NatsStore implements FleetStore {
 /** 1: the server is that node, `host:port`; 0: it is not. */
 function isAt(server: string, node: string): number {
   return Number(server === `tls://${node}` || `${server}:4222` === `tls://${node}`);
-}
-
-/** What JetStream says of a stream, as far as it is asked here. */
-interface StreamAnswer {
-  readonly error?: {
-    readonly code?: number;
-    readonly err_code?: number;
-    readonly description?: string;
-  };
-  /** Of all subjects that were asked for; an answer has so many of them at most. */
-  readonly total?: number;
-  readonly state?: { readonly subjects?: Readonly<Record<string, number>> };
 }
 
 function subjectOf(name: string): string {

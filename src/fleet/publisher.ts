@@ -48,7 +48,7 @@ interface Round {
   readonly clients: ReadonlyMap<string, Client>;
   /** Since the round before. */
   readonly changed: { readonly clients: readonly Client[]; readonly gone: readonly string[] };
-  readonly head: Omit<BundleHead, "member" | "pulls" | "closed">;
+  readonly head: Omit<BundleHead, "member" | "pulls" | "closed" | "label">;
   readonly reportKey: Bytes;
 }
 
@@ -80,14 +80,16 @@ export class Publisher implements Disposable {
    * @throws {SecLlamaError} `key-refused` if this is no issuer, or its folder is older than what was published;
    * `fleet-unreachable`: what could not be written is written anew the next time.
    */
-  async publish({ now, lifeMs, isRestored = false }: {
+  async publish({ now, lifeMs, isRestored = false, onTaken }: {
     now: number;
     lifeMs: number;
     isRestored?: boolean;
+    /** Called once keys, clients and hosts are read, while nobody can change them. */
+    onTaken?: () => Promise<void>;
   }): Promise<readonly FleetHost[]> {
     return await this.#state.publishing(async () => {
       if (!isRestored) await this.#compare();
-      const { there, rev, ring: keys, clients, roles } = await this.#begin(now);
+      const { there, rev, ring: keys, clients, roles } = await this.#begin(now, onTaken);
       using seed = secret(there.seed);
       using ring = keys;
       const { sign } = await signer(seed);
@@ -161,12 +163,13 @@ export class Publisher implements Disposable {
   }
 
   /** What is to be written. The keyset's lock ends before the store is asked for anything: commands wait for it. */
-  async #begin(now: number) {
+  async #begin(now: number, onTaken: () => Promise<void> = async () => {}) {
     return await this.#state.locked(async () => {
       const there = await asIssuer(this.#state);
       try {
         const ring = await this.#keys.ring();
         const { clients, roles } = await this.#keys.clients().read();
+        await onTaken();
         // The time too, so that an issuer whose folder is put back from a backup is not older than what hosts have seen.
         const rev = Math.max(there.rev + 1, Math.floor(now / 1_000));
         // Before anything goes out: a number is never given twice.
@@ -218,7 +221,7 @@ export class Publisher implements Disposable {
     await this.#put(RECORDS.head(hid), {
       clear: { kind: "head", hid, base, at: rev, parts, changes },
       contents: {
-        json: { ...round.head, member, pulls },
+        json: { ...round.head, member, pulls, label: host.label },
         secrets: [new Uint8Array(round.reportKey)],
       },
       ...{ round, to: { key } },

@@ -4,6 +4,7 @@
  * the folder can put an older file back, and can make none.
  */
 import { join } from "node:path";
+import { HOST_LABEL } from "../api/runner_name.ts";
 import { type Bytes, concat, fromBase64Url, toBase64Url, toHex, u64, utf8 } from "../bytes.ts";
 import { SecLlamaError } from "../errors.ts";
 import { refuseNewer } from "../newer_file.ts";
@@ -87,6 +88,8 @@ export interface HostState {
   readonly pin: FleetPin;
   /** Of the newest head that was seen; 0: none. */
   readonly rev: number;
+  /** What it asked to be enrolled as, and nobody's word; undefined: an earlier version joined. */
+  readonly label?: string;
 }
 
 /** The state in a data folder. */
@@ -121,7 +124,7 @@ export class FleetState {
       throw corrupt(this.path);
     }
     refuseNewer(this.path, fields, 1);
-    const { v, role, hosts, key } = fields;
+    const { v, role, hosts, key, label } = fields;
     if (v !== 1 || typeof key !== "string" || role !== "issuer" && role !== "host") {
       throw corrupt(this.path);
     }
@@ -132,7 +135,9 @@ export class FleetState {
     const rest = opened.slice(SEED_BYTES);
     const rev = Number(new DataView(rest.buffer).getBigUint64(0));
     if (role === "host") {
-      return { role, seed, rev, pin: { fid: rest.slice(8, 24), issuer: rest.slice(24) } };
+      const pin = { fid: rest.slice(8, 24), issuer: rest.slice(24) };
+      const isLabel = typeof label === "string" && HOST_LABEL.test(label);
+      return { role, seed, rev, pin, ...(isLabel && { label }) };
     }
     if (toHex(rest.slice(8)) !== toHex(sha256(utf8(String(hosts))))) throw corrupt(this.path);
     return { role, seed, rev, hosts: JSON.parse(String(hosts)) };
@@ -148,7 +153,12 @@ export class FleetState {
     using plain = secret(concat(state.seed, u64(state.rev), ...bound));
     const wrapped = await this.#storage.wrap(plain, role === "issuer" ? ISSUER : HOST);
     const key = toBase64Url(wrapped);
-    const text = JSON.stringify({ v: 1, role, key, ...(hosts !== undefined && { hosts }) });
+    const label = role === "host" ? state.label : undefined;
+    const text = JSON.stringify({
+      ...{ v: 1, role, key },
+      ...(hosts !== undefined && { hosts }),
+      ...(label !== undefined && { label }),
+    });
     await writeFileAtomically(this.path, utf8(text + "\n"));
   }
 

@@ -72,10 +72,13 @@ export interface RecordSource {
   /** Another text when they may have changed. */
   version(): Promise<string>;
   get(name: string): Promise<string | undefined>;
+  /** Whether a record that is not there may still come: a file is written as a whole. */
+  readonly mayCome: boolean;
 }
 
 /** Of a file that {@link packRecords} made. */
 export class FileSource implements RecordSource {
+  readonly mayCome = false;
   readonly #path: string;
   #read: { readonly version: string; readonly records: ReadonlyMap<string, string> } | undefined;
 
@@ -115,6 +118,7 @@ export class FileSource implements RecordSource {
 
 /** Of a store: its head is watched, so a change is seen when it comes. */
 export class StoreSource implements RecordSource {
+  readonly mayCome = true;
   readonly #store: FleetStore;
   #end: () => void = () => {};
   #version = 0;

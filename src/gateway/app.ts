@@ -17,7 +17,7 @@ import { RUNNING_TEXT } from "../api/texts.ts";
 import { toSecLlamaError } from "../errors.ts";
 import { label } from "../log.ts";
 import { noteRefusal } from "./audit.ts";
-import { type GatewayContext, isolationWord } from "./context.ts";
+import { type GatewayContext, isolationWord, labelOf } from "./context.ts";
 import { crossOrigin } from "./cross_origin.ts";
 import { type ManagementEnv, managementGuard } from "./management.ts";
 import { placeOf, silence } from "./place.ts";
@@ -56,7 +56,7 @@ export function makeGatewayApp(context: GatewayContext): Hono<ManagementEnv> {
       context.supervisor.proven(id);
     },
     required: context.remote,
-    label: config.hostLabel,
+    label: () => labelOf(context),
     place: ({ pskId, target, hid }) => placeOf(context, { pskId, target, without: hid }),
     silence: (id) => silence(context.fleet, id),
   });

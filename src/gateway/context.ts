@@ -14,6 +14,8 @@ import type { ModelManagement } from "./management.ts";
 
 /** What a host of a fleet knows of it. */
 export interface FleetPart {
+  /** What balancers know this host by; empty: by nothing. */
+  readonly label: string;
   /** The issuer's word for this host; undefined: its time is over. */
   readonly member: string | undefined;
   /** Which host, `<label>.<hid>`, is to be asked for this model by this psk_id's holder; undefined: no other one has it. */
@@ -65,6 +67,11 @@ export interface GatewayContext {
   readonly doctor?: Doctor | undefined;
   /** Only where the operator turned model management on. */
   readonly management?: ModelManagement | undefined;
+}
+
+/** What balancers know this host by; empty: by nothing. */
+export function labelOf({ fleet, config }: Pick<GatewayContext, "fleet" | "config">): string {
+  return fleet?.label ?? config.hostLabel;
 }
 
 /** `strict`, `engine`, `weakened` or `off`: as configured, or worse if a running model measured worse. */

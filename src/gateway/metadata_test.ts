@@ -6,6 +6,12 @@ import type { GatewayContext } from "./context.ts";
 import { loadedRows } from "./routes/metadata.ts";
 import { contextOf, PAIRED, proofOf } from "./testing.ts";
 
+/** As the supervisor has it. */
+const row = (name: string, contextLength: number) => ({
+  ...{ name, contextLength, sizeBytes: 1, manifestDigest: "sha256:0", expiresAtMs: 0 },
+  isolation: { level: "strict" },
+});
+
 const REQUEST = { method: "GET", target: "/api/ps", body: new Uint8Array(0) };
 
 Deno.test("ps: whose loads are shown, and who may stop models, is by a key that was proved, on loopback too", async () => {
@@ -14,10 +20,12 @@ Deno.test("ps: whose loads are shown, and who may stop models, is by a key that 
     supervisor: {
       mayStop: () => true,
       isKnown: () => true,
+      loaded: () => [row("demo", 1)],
       awaited: (client: string) => (waits.push(client), []),
     },
     models: { list: () => Promise.resolve([]) },
     fleet: {
+      label: "gpu-1",
       hasClient: () => true,
       others: () => [{ label: "gpu-2", models: [], loaded: [{ name: "other" }] }],
     },
@@ -28,10 +36,12 @@ Deno.test("ps: whose loads are shown, and who may stop models, is by a key that 
     const request = new Request("http://gw.lan/api/ps", { headers: { [PROOF_HEADER]: proof } });
     const answer = await app.fetch(request, {});
     const { models } = await answer.json();
-    return [answer.headers.get("secllama-may"), models.length, waits.pop()];
+    const hosts = models.map(({ host }: { host?: string }) => host);
+    return [answer.headers.get("secllama-may"), hosts, waits.pop()];
   };
-  assert.deepEqual(await ask(), ["stop", 1, `${PAIRED.pskId} `]);
-  assert.deepEqual(await ask(new Uint8Array(32)), [null, 0, "plain "]);
+  // In a fleet each row says whose it is, that of the host that answers too.
+  assert.deepEqual(await ask(), ["stop", ["gpu-1", "gpu-2"], `${PAIRED.pskId} `]);
+  assert.deepEqual(await ask(new Uint8Array(32)), [null, [undefined], "plain "]);
 });
 
 Deno.test("fleet: what a host says of its models spoils no list, and only the fleet's clients are sent there", async () => {
@@ -50,6 +60,7 @@ Deno.test("fleet: what a host says of its models spoils no list, and only the fl
       resolve: (name: string) => Promise.reject(new SecLlamaError("model-not-found", name)),
     },
     fleet: {
+      label: "",
       hasClient: () => isFleets,
       others: () => [{ label: "gpu-2", models, loaded: [{ name: "m0:latest" }] }],
       place: () => `gpu-2.${"02".repeat(16)}`,
@@ -81,13 +92,6 @@ function nested(depth: number): unknown {
 }
 
 Deno.test("ps: a model that drains while it is loaded anew is one row, the newer", async () => {
-  const row = (name: string, contextLength: number) => ({
-    name,
-    contextLength,
-    sizeBytes: 1,
-    manifestDigest: "sha256:0",
-    expiresAtMs: 0,
-  });
   const rows = await loadedRows(
     {
       models: { list: () => Promise.resolve([]) },

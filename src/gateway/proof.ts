@@ -39,7 +39,7 @@ interface ProofGateOptions {
     pskId: string,
   ) => Promise<{ readonly hid: Uint8Array; readonly key: Uint8Array } | undefined>;
   /** What balancers know this host by. */
-  readonly label?: string;
+  readonly label?: () => string;
   /** Which host of the fleet is better for this request, `<label>.<hid>`; undefined: this one. */
   readonly place?: (
     o: { readonly pskId: string; readonly target: string; readonly hid: string },
@@ -98,7 +98,7 @@ export class ProofGate {
     if (proof.hid !== undefined && !equalConstantTime(proof.hid, host.hid)) {
       const { pskId, hid } = proof;
       const better = this.#options.place?.({ pskId, target: request.target, hid: toHex(hid) });
-      throw new OtherHost(better ?? runnerName(toHex(host.hid), this.#options.label ?? ""));
+      throw new OtherHost(better ?? runnerName(toHex(host.hid), this.#options.label?.() ?? ""));
     }
     if (!verifyProof(proof, request, host)) throw refused();
     const now = this.#now();

@@ -51,8 +51,18 @@ Deno.test({
       const folder = join(issuer.home, "out");
       await issuer.run("fleet", "publish", folder);
       const foreign = join(folder, "gpu-2.fleet");
-      const served = await one.refused("serve", "--port=0", "--proxy-port=0", "--fleet", foreign);
+      const serve = ["serve", "--port=0", "--proxy-port=0", "--fleet"];
+      const served = await one.refused(...serve, foreign);
       assert.match(served.stderr, /the fleet's file has nothing for this host/);
+      // As if each host had been given the first one's line: a balancer would send all to that one.
+      const label = ["--host-label", "gpu-1"];
+      const named = await two.refused(...serve, join(folder, "gpu-2.fleet"), ...label);
+      assert.match(named.stderr, /this host was enrolled as gpu-2, not gpu-1/);
+      assert.match((await one.refused(...serve, "nats-1:4222")).stderr, /tls:\/\/nats-1:4222/);
+      const published = await issuer.refused("fleet", "publish", "nats-1:4222");
+      assert.match(published.stderr, /must be servers of NATS over TLS/);
+      const ca = await issuer.refused("fleet", "publish", folder, "--ca", nats.caPath);
+      assert.match(ca.stderr, /--ca is for NATS, and TO is a folder/);
     });
 
     const isPulling = !registryIgnored();
@@ -65,7 +75,8 @@ Deno.test({
           ...hosts[i]!.env,
           SECLLAMA_NAMES: "secllama.lan",
           SECLLAMA_AUDIT: "on",
-          SECLLAMA_HOST_LABEL: `gpu-${i + 1}`,
+          // Who gives none is called what it was enrolled as.
+          ...i === 1 && { SECLLAMA_HOST_LABEL: "gpu-2" },
           SECLLAMA_FLEET_CA: nats.caPath,
           SECLLAMA_REGISTRIES: registry?.host ?? "",
         },
@@ -153,10 +164,8 @@ Deno.test({
             assert.deepEqual([...seen], ["gpu-2"]);
           }
           const ps = await (await client(direct(0)).metadata("api/ps")).json();
-          assert.ok(
-            ps.models.some((row: { host?: string }) => row.host === "gpu-2"),
-            JSON.stringify(ps),
-          );
+          const loadedAt = new Set(ps.models.map(({ host }: { host?: string }) => host));
+          assert.deepEqual([...loadedAt].sort(), ["gpu-1", "gpu-2"], JSON.stringify(ps));
           // In OpenAI's words too; and what is asked about it comes to the host that has it.
           const about = async (path: string, init?: ProvenInit) => {
             const answer = await client(balancer.url).metadata(path, init);
@@ -186,9 +195,12 @@ Deno.test({
           assert.match(status, /gpu-1 .*models demo:latest {2}loaded/);
           assert.match(status, /gpu-2 .*only-two:latest/);
           // The hosts know of each other: one client and model stay with one of them.
-          const seen = new Set<string>();
-          for (let i = 0; i < 6; i++) await ask(client(balancer.url, seen));
-          assert.equal(seen.size, 1);
+          // Once more where a host was so slow that it passed for gone. By chance it is so once in 2048 times.
+          await until(async () => {
+            const seen = new Set<string>();
+            for (let i = 0; i < 12 && seen.size < 2; i++) await ask(client(balancer.url, seen));
+            return seen.size === 1;
+          }, "all is asked at one host");
         },
       );
 

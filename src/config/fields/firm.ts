@@ -6,6 +6,7 @@ import {
   AUDITS,
   bad,
   bool,
+  fleetSource,
   fullPath,
   groupName,
   groupRoles,
@@ -95,7 +96,7 @@ export const FIRM = [
     default: "",
     help:
       "serve the clients of a fleet: its issuer's file for this host, or tls://SERVER:4222,… of NATS",
-    parse: (text, name) => text.startsWith("tls://") ? text : fullPath(text, name),
+    parse: fleetSource,
   }),
   field({
     name: "fleetCa",

@@ -37,7 +37,7 @@ export function metadataRoutes(app: Hono<ManagementEnv>, context: GatewayContext
     );
     const loading = supervisor.awaited(shareOf(c.env, asker ?? PLAIN_CLIENT)).map(loadingRow);
     return c.json({
-      models: [...await loadedRows(context), ...others],
+      models: [...await ownRows(context, asker), ...others],
       ...(loading.length === 0 ? {} : { loading }),
     });
   });
@@ -109,15 +109,29 @@ export async function loadedRows(
   }));
 }
 
+/** Those of this host; a fleet's client is told whose they are, as with the others'. */
+async function ownRows(context: GatewayContext, asker: string | undefined) {
+  const { fleet } = context;
+  const rows = await loadedRows(context);
+  if (!fleet?.label || !isOfFleet(context, asker)) return rows;
+  return rows.map((row) => ({ ...row, host: fleet.label }));
+}
+
 /** A row of the field that only `/api/ps` of SecLlama has, with the words of Ollama's `/api/pull`. */
 function loadingRow({ name, digest, status, completedBytes, totalBytes }: LoadStand): LoadingRow {
   return { name, model: name, digest, status, completed: completedBytes, total: totalBytes };
 }
 
 /** The fleet's other hosts, for its clients: this host's own programs, and who is paired with it alone, cannot use them. */
-function othersFor({ fleet, supervisor }: GatewayContext, asker: string | undefined) {
-  if (fleet === undefined || asker === undefined) return [];
-  return isClientOf(fleet, asker) && supervisor.isKnown(asker) ? fleet.others() : [];
+function othersFor(context: GatewayContext, asker: string | undefined) {
+  const { fleet } = context;
+  return fleet !== undefined && isOfFleet(context, asker) ? fleet.others() : [];
+}
+
+/** Whether who asks is one of the fleet's clients. */
+function isOfFleet({ fleet, supervisor }: GatewayContext, asker: string | undefined): boolean {
+  return fleet !== undefined && asker !== undefined && isClientOf(fleet, asker) &&
+    supervisor.isKnown(asker);
 }
 
 /** Rows of `/api/tags` of models that only other hosts of the fleet have. */

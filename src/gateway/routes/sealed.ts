@@ -12,7 +12,7 @@ import { KNOWN_SUITES, parseRequestHeader } from "../../sealed/header.ts";
 import { MEMBER_HEADER } from "../../sealed/member.ts";
 import { parseModelName } from "../../api/model_name.ts";
 import { countUsed, recordedExchange, resultOf } from "../audit.ts";
-import type { GatewayContext } from "../context.ts";
+import { type GatewayContext, labelOf } from "../context.ts";
 import type { ManagementEnv } from "../management.ts";
 import { askedModel } from "../asked_model.ts";
 import { type Admission, settle } from "../limits.ts";
@@ -92,7 +92,7 @@ async function keyDocument(
     signal,
     ...on,
   });
-  nameRunner(answer.headers, model.recipients, context.config.hostLabel);
+  nameRunner(answer.headers, model.recipients, labelOf(context));
   const member = context.fleet?.member;
   if (member !== undefined) answer.headers.set(MEMBER_HEADER, member);
   return answer;

@@ -16,11 +16,17 @@ const NEEDED: readonly (readonly [programs: readonly string[], debianPackage: st
   ],
 ];
 
+const IN_MEMORY = "--ephemeral (in memory, for this time) or ";
 /** Sources of a key that need none of it; every hint of a missing key store names them. */
 export const OTHER_SOURCES =
-  "name another source of the key (secllama help keys): --ephemeral (in memory, for this time) or --key-file FILE (a file under a passphrase)";
+  `name another source of the key (secllama help keys): ${IN_MEMORY}--key-file FILE (a file under a passphrase)`;
 /** Where the key store is there, and nobody is logged in. */
 export const LOG_IN = `log in to the desktop, or ${OTHER_SOURCES}`;
+
+/** A hint as it is for what needs a key that lasts: it names none in memory. */
+export function lasting(hint: string): string {
+  return hint.replaceAll(IN_MEMORY, "");
+}
 
 /** The packages that are missing, by the programs of `NEEDED`. */
 export function missingPackages(isThere: (path: string) => boolean = exists): string[] {

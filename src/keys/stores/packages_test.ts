@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { missingPackages, storeHint } from "./packages.ts";
+import { lasting, missingPackages, storeHint } from "./packages.ts";
 
 Deno.test("packages that a key store needs are named together, and only those that are missing", () => {
   assert.deepEqual(missingPackages(() => false), [
@@ -15,5 +15,14 @@ Deno.test("packages that a key store needs are named together, and only those th
     assert.match(hint, /--ephemeral.*--key-file FILE/);
     assert.equal(/^do this, or/.test(hint), there);
     assert.equal(/^install dbus-daemon libglib2/.test(hint), !there);
+  }
+});
+
+Deno.test("keys: what needs a key that lasts is told of none in memory", () => {
+  for (const isThere of [true, false]) {
+    const hint = storeHint("unlock it", () => isThere);
+    assert.match(hint, /--ephemeral/);
+    assert.doesNotMatch(lasting(hint), /ephemeral|memory/);
+    assert.match(lasting(hint), /\(secllama help keys\): --key-file FILE/);
   }
 });
