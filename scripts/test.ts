@@ -7,6 +7,7 @@
  * Test files run in N processes at a time, four more than there are processors and six at most if it is not said, from a queue with
  * the longest first (scripts/test/queue.ts).
  */
+import { checkChanged } from "./test/checked.ts";
 import { spawnGuarded } from "./test/guard.ts";
 import { type Ran, runGroup } from "./test/lane.ts";
 import { type Counts, type Group, makeGroups, type Seconds, takeNext } from "./test/queue.ts";
@@ -124,15 +125,19 @@ async function runBeside(args: readonly string[]): Promise<void> {
   Deno.exit(code);
 }
 
-/** Format, lint and types. */
+/** Format, lint and types; in a full run also of what passed and has not changed since. */
 async function checkSources(): Promise<void> {
-  await runBeside(["fmt", "--check", "--quiet"]);
-  await runBeside(["lint", "--quiet"]);
   // As whoever clones it and has only the product's own packages. The examples in the documentation too.
   const check = ["check", "--quiet", "--frozen", "--doc"];
-  await runBeside([...check, "main.ts", "runner", "src"]);
   const all = ["main.ts", "runner", "src", "tests", "scripts", "bench"];
-  await runBeside(["check", "--quiet", ...CONFIG, ...all]);
+  const checks = {
+    format: () => runBeside(["fmt", "--check", "--quiet"]),
+    lint: () => runBeside(["lint", "--quiet"]),
+    "the program's types": () => runBeside([...check, "main.ts", "runner", "src"]),
+    "all types": () => runBeside(["check", "--quiet", ...CONFIG, ...all]),
+  };
+  const left = await checkChanged(checks, { anew: full });
+  if (left.length > 0) console.log(`unchanged since it passed: ${left.join(", ")}`);
 }
 
 /** What tests use and takes a while to make. */
