@@ -4,13 +4,21 @@
  *
  *     deno run -A scripts/test.ts [--full] [--lanes=N] [PATH…]
  *
- * Test files run in N processes at a time, four more than there are processors and six at most if it is not said, from a queue with
+ * Test files run in N processes at a time, six more than there are processors and eight at most if it is not said, from a queue with
  * the longest first (scripts/test/queue.ts).
  */
 import { checkChanged } from "./test/checked.ts";
 import { spawnGuarded } from "./test/guard.ts";
+import { mayJoin } from "./test/joined.ts";
 import { type Ran, runGroup } from "./test/lane.ts";
-import { type Counts, type Group, makeGroups, type Seconds, takeNext } from "./test/queue.ts";
+import {
+  type Counts,
+  type Group,
+  makeGroups,
+  type Row,
+  type Seconds,
+  takeNext,
+} from "./test/queue.ts";
 import { FIRST_SECONDS } from "./test/first_seconds.ts";
 
 const full = Deno.args.includes("--full");
@@ -221,25 +229,31 @@ async function runTests(
     await Deno.writeTextFile(SECONDS, JSON.stringify(seconds, null, 1));
   };
   let count = 0;
-  let aloneRuns = false;
+  const busy = new Set<Row>();
   let wake = Promise.withResolvers<void>();
   const lane = async () => {
     while (waiting.length > 0) {
-      const group = takeNext(waiting, aloneRuns, lanes);
+      const group = takeNext(waiting, busy, lanes);
       if (!group) {
         await wake.promise;
         continue;
       }
-      if (group.alone) aloneRuns = true;
+      if (group.row) busy.add(group.row);
+      const number = count++;
       if (group.files.some((file) => WRITES_INTO_TREE.test(file))) await checking;
+      const joined: string[] = [];
+      for (const file of groups === 1 ? [] : group.files) {
+        if (mayJoin(file, await Deno.readTextFile(file))) joined.push(file);
+      }
       const ran = await runGroup(group, {
         deno,
         args: ["-A", "--no-check", ...CONFIG],
         env: { NO_COLOR: "1", ...more, ...(full ? { SECLLAMA_FULL: "1" } : {}) },
-        times: `build/test/times-${Deno.pid}-${count++}`,
+        times: `build/test/times-${Deno.pid}-${number}`,
+        ...(joined.length > 1 ? { joined: { files: joined, module: `${modules}/${number}` } } : {}),
         ...(groups === 1 ? { show: (chunk) => Deno.stdout.writeSync(chunk) } : {}),
       });
-      if (group.alone) aloneRuns = false;
+      if (group.row) busy.delete(group.row);
       wake.resolve();
       wake = Promise.withResolvers();
       await take(ran, group);
@@ -256,9 +270,8 @@ function title({ files }: Group, { took }: Ran): string {
 
 function laneCount(): number {
   const said = Deno.args.find((arg) => arg.startsWith("--lanes="))?.slice("--lanes=".length);
-  // A test waits a good part of its time, for a process to start or to end. Two processors are busy for 74 % with four lanes, for 89 %
-  // with five, and all the time with six.
-  if (said === undefined) return Math.min(navigator.hardwareConcurrency + 4, 6);
+  // A test waits a good part of its time, for a process to start or to end: with six lanes two processors were busy for 83 % of it.
+  if (said === undefined) return Math.min(navigator.hardwareConcurrency + 6, 8);
   if (/^[1-9]\d?$/.test(said)) return Number(said);
   console.error(`error: --lanes=${said}: a number from 1 to 99 is expected`);
   Deno.exit(1);
@@ -276,10 +289,14 @@ const checking = paths.length === 0 ? checkSources() : Promise.resolve();
 if (paths.length === 0) await build(built);
 // What the compiled program unpacks: once for all files. tests/support/binary.ts has the names.
 const cache = await Deno.makeTempDir({ prefix: "secllama-cache-" });
+/** Not in build/, which the configuration leaves out. */
+const modules = await Deno.makeTempDir({ prefix: "secllama-joined-" });
 globalThis.addEventListener("unload", () => {
-  try {
-    Deno.removeSync(cache, { recursive: true });
-  } catch { /* whoever is being ended still writes there */ }
+  for (const folder of [cache, modules]) {
+    try {
+      Deno.removeSync(folder, { recursive: true });
+    } catch { /* whoever is being ended still writes there */ }
+  }
 });
 const { passed, failed, ignored, failures } = await runTests(lanes, {
   TESTS_CACHE: cache,

@@ -1,4 +1,7 @@
-/** Schemas are read in pieces: what one costs at most, and that pauses change nothing. */
+/**
+ * Schemas are read in pieces: what one costs at most, and that pauses change nothing. In an isolate of its own: what characters a
+ * property has is found once.
+ */
 import { runAtOnce } from "../../src/budget.ts";
 import assert from "node:assert/strict";
 import { SecLlamaError } from "../../src/errors.ts";

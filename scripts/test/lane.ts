@@ -1,5 +1,6 @@
 /** One `deno test` over a group of files, and how it ends when whoever started it does. */
 import { spawnGuarded } from "./guard.ts";
+import { Headings, join, type Joined, sayFiles } from "./joined.ts";
 import { type Counts, type Group, readCounts, readFailures, type Seconds } from "./queue.ts";
 
 export interface Ran extends Counts {
@@ -17,6 +18,8 @@ export interface RunOptions {
   readonly env: Readonly<Record<string, string>>;
   /** Where a file for the processors' time may be put for a while. */
   readonly times: string;
+  /** Those of the group's files that are run as one module, which is written at `module`. */
+  readonly joined?: { readonly files: readonly string[]; readonly module: string };
   /** Is given the output as it comes. */
   readonly show?: (chunk: Uint8Array) => void;
 }
@@ -25,24 +28,29 @@ export interface RunOptions {
 export async function runGroup(group: Group, o: RunOptions): Promise<Ran> {
   const watch = new Stopwatch();
   const begun = performance.now();
-  const words = [o.deno, "test", ...o.args, ...group.files] as const;
+  const joined = o.joined && await join(o.joined.module, o.joined.files);
+  const files = group.files.filter((file) => !joined?.files.includes(file));
+  const words = [o.deno, "test", ...o.args, ...(joined ? [joined.module] : []), ...files] as const;
   const child = spawnGuarded([...words], { ...o.env, TIMES: o.times });
   let text = "";
-  const read = async (stream: ReadableStream<Uint8Array>) => {
+  const read = async (stream: ReadableStream<Uint8Array>, of?: Joined) => {
     const decoder = new TextDecoder();
+    const headings = of && new Headings(of);
     for await (const chunk of stream) {
       o.show?.(chunk);
-      text += decoder.decode(chunk, { stream: true });
+      const some = decoder.decode(chunk, { stream: true });
+      text += headings?.take(some) ?? some;
       watch.read(text);
     }
+    text += headings?.end() ?? "";
   };
-  const reading = Promise.all([read(child.stdout), read(child.stderr)]);
+  const reading = Promise.all([read(child.stdout, joined), read(child.stderr)]);
   const { code } = await child.status;
   const wall = (performance.now() - begun) / 1000;
   await child.stdin.close().catch(() => {});
   await reading;
   const counts = readCounts(text);
-  const failures = readFailures(text);
+  const failures = readFailures(text).map((line) => joined ? sayFiles(line, joined, text) : line);
   if (!counts || (code !== 0 && counts.failed === 0)) {
     failures.push(`deno test ended with ${code}: ${group.files.join(" ")}`);
   }
@@ -73,16 +81,16 @@ class Stopwatch {
     const lines = text.slice(this.#read, end);
     this.#read = Math.max(end, this.#read);
     for (const [, path] of lines.matchAll(/^running \d+ tests? from \.\/(\S+)$/gm)) {
-      // Loading is the first file's.
-      const at = this.#starts.length === 0 ? this.#begun : performance.now();
-      this.#starts.push({ path: path!, at });
+      this.#starts.push({ path: path!, at: performance.now() });
     }
   }
 
   seconds(): Seconds {
     const end = performance.now();
+    // Loading is of all.
+    const loading = ((this.#starts[0]?.at ?? end) - this.#begun) / this.#starts.length;
     return Object.fromEntries(this.#starts.map(({ path, at }, i) => {
-      const took = (this.#starts[i + 1]?.at ?? end) - at;
+      const took = (this.#starts[i + 1]?.at ?? end) - at + loading;
       return [path, Math.round(took / 100) / 10];
     }));
   }

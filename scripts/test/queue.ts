@@ -12,8 +12,8 @@ export type Seconds = Readonly<Record<string, number>>;
 export interface Group {
   readonly files: readonly string[];
   readonly seconds: number;
-  /** Not beside another group that says so. */
-  readonly alone: boolean;
+  /** Not beside another group of this row. */
+  readonly row: Row | undefined;
 }
 
 /** A file of which nothing is known; most are short. */
@@ -24,32 +24,38 @@ const GROUP_FILES = 20;
 
 /**
  * What shares something that is there once on a machine: cgroups, a systemd, podman, a view of all processes; and what compares
- * the time of one piece of work with that of another. One such group runs at a time, beside any of the others.
+ * the time of one piece of work with that of another. One group of each row runs at a time, beside any of the others.
  */
-const ALONE: readonly RegExp[] = [
-  /^tests\/sandbox\/(cgroup|matrix|life|inherited_filters|capabilities)_test\.ts$/,
-  /^tests\/packaging\/(systemd|container|private_network)_test\.ts$/,
-  /^tests\/binary\/(base_system|container)_test\.ts$/,
-  /^tests\/scheduling\//,
-  /^runner\/engine\/engine_slots_test\.ts$/,
-  /^runner\/api\/real_engine_test\.ts$/,
-  /^runner\/grammar\/schema_grammar_test\.ts$/,
-];
+const ALONE = {
+  machine: [
+    /^tests\/sandbox\/(cgroup|matrix|life|inherited_filters|capabilities)_test\.ts$/,
+    /^tests\/packaging\/(systemd|container|private_network)_test\.ts$/,
+    /^tests\/binary\/(base_system|container)_test\.ts$/,
+  ],
+  durations: [
+    /^tests\/scheduling\//,
+    /^runner\/engine\/engine_slots_test\.ts$/,
+    /^runner\/api\/real_engine_test\.ts$/,
+    /^runner\/grammar\/schema_grammar_test\.ts$/,
+  ],
+};
+export type Row = keyof typeof ALONE;
+const ROWS = Object.keys(ALONE) as Row[];
 
-/** Whether the file may not run beside another such file. */
-export function isAlone(path: string): boolean {
-  return ALONE.some((pattern) => pattern.test(path));
+/** In which row the file waits for others; undefined: for none. */
+export function rowOf(path: string): Row | undefined {
+  return ROWS.find((row) => ALONE[row].some((pattern) => pattern.test(path)));
 }
 
 /** The files in groups, the longest first; short files of one folder share a group. */
 export function makeGroups(files: readonly string[], seconds: Seconds): Group[] {
-  const groups: { files: string[]; seconds: number; alone: boolean }[] = [];
+  const groups: { files: string[]; seconds: number; row: Row | undefined }[] = [];
   const open = new Map<string, (typeof groups)[number]>();
   for (const path of files.toSorted()) {
     const took = seconds[path] ?? UNKNOWN_SECONDS;
-    const alone = isAlone(path);
+    const row = rowOf(path);
     // One folder's files import the same things; src and runner are many small folders.
-    const folder = `${/^(src|runner)(?=\/)/.exec(path)?.[0] ?? dirname(path)} ${alone}`;
+    const folder = `${/^(src|runner)(?=\/)/.exec(path)?.[0] ?? dirname(path)} ${row}`;
     const last = open.get(folder);
     if (
       last && last.seconds + took <= GROUP_SECONDS && last.files.length < GROUP_FILES
@@ -58,7 +64,7 @@ export function makeGroups(files: readonly string[], seconds: Seconds): Group[] 
       last.seconds += took;
       continue;
     }
-    const made = { files: [path], seconds: took, alone };
+    const made = { files: [path], seconds: took, row };
     groups.push(made);
     if (took < GROUP_SECONDS) open.set(folder, made);
   }
@@ -66,17 +72,25 @@ export function makeGroups(files: readonly string[], seconds: Seconds): Group[] 
 }
 
 /**
- * Takes the group to run next out of `waiting`: the longest that may run. Those that run alone make one row, which is begun first
- * when it would take longer than all else does with the other lanes at it.
- * @param busy Whether one that runs alone is running.
+ * Takes the group to run next out of `waiting`: the longest that may run. One of a row is begun first when the row would take longer
+ * than all else does with the other lanes at it.
+ * @param busy The rows of which one is running.
  */
-export function takeNext(waiting: Group[], busy: boolean, lanes: number): Group | undefined {
-  const total = (alone: boolean) =>
-    waiting.filter((group) => group.alone === alone)
-      .reduce((sum, group) => sum + group.seconds, 0);
-  const row = total(true);
-  const first = !busy && row > 0 && row >= (row + total(false)) / lanes - GROUP_SECONDS;
-  const at = waiting.findIndex((group) => busy ? !group.alone : !first || group.alone);
+export function takeNext(
+  waiting: Group[],
+  busy: ReadonlySet<Row>,
+  lanes: number,
+): Group | undefined {
+  const sum = (groups: readonly Group[]) => groups.reduce((all, { seconds }) => all + seconds, 0);
+  const share = sum(waiting) / lanes - GROUP_SECONDS;
+  const [first] = ROWS
+    .filter((row) => !busy.has(row) && waiting.some((group) => group.row === row))
+    .map((row) => ({ row, seconds: sum(waiting.filter((group) => group.row === row)) }))
+    .filter(({ seconds }) => seconds >= share)
+    .sort((a, b) => b.seconds - a.seconds);
+  const at = waiting.findIndex(({ row }) =>
+    first ? row === first.row : row === undefined || !busy.has(row)
+  );
   return at < 0 ? undefined : waiting.splice(at, 1)[0];
 }
 
