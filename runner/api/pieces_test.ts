@@ -12,7 +12,7 @@ import { makeApi } from "./mod.ts";
 import { drawBody } from "./testing_bodies.ts";
 
 const FULL = Deno.env.get("SECLLAMA_FULL") === "1";
-const BODIES = FULL ? 1500 : 40;
+const BODIES = FULL ? 1500 : 20;
 const MOST_UNITS = FULL ? 3_000_000 : 20_000;
 /** What the longest piece came to before they were split: 0.5 to 3 s. What is left are some tens of ms. */
 const MOST_MS = 250;

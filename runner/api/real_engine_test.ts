@@ -123,9 +123,9 @@ apiTest("the context of a reply goes on, and is not evaluated again", async (pos
 apiTest(
   "a client that leaves frees its slot, long before the reply would end",
   async (post, engine) => {
-    // The grammar allows no end before the context is full.
+    // The grammar allows no end before this many tokens.
     const format = { type: "array", items: { type: "integer" }, minItems: 900 };
-    const endless = { messages: [QUESTION], format };
+    const endless = { messages: [QUESTION], format, options: { num_predict: 800 } };
     const reader = (await post("/api/chat", endless)).body!.getReader();
     await reader.read();
     assert.equal(engine.slotsBusy(), 1);

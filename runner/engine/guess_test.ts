@@ -104,7 +104,7 @@ function drawn(
   };
 }
 
-const DRAWN = Deno.env.get("SECLLAMA_FULL") === "1" ? 300 : 30;
+const DRAWN = Deno.env.get("SECLLAMA_FULL") === "1" ? 300 : 15;
 
 modelTest(
   `guess: ${DRAWN} requests that were drawn at random say the same with guesses as without`,

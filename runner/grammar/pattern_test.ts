@@ -9,7 +9,7 @@ import { textRule } from "./text_rules.ts";
 import { TestGrammar } from "./testing_gbnf.ts";
 import { seeded } from "../../tests/support/seeds.ts";
 
-const COUNT = Deno.env.get("SECLLAMA_FULL") === "1" ? 1500 : 40;
+const COUNT = Deno.env.get("SECLLAMA_FULL") === "1" ? 1500 : 20;
 
 /** A random expression of everything that is read. */
 function expression(random: () => number, depth = 3): string {

@@ -6,7 +6,7 @@ import { patternWork } from "./pattern.ts";
 import { stringsWork } from "./string_text.ts";
 import { formatWork } from "./formats.ts";
 
-const ROUNDS = Deno.env.get("SECLLAMA_FULL") === "1" ? 60 : 8;
+const ROUNDS = Deno.env.get("SECLLAMA_FULL") === "1" ? 60 : 4;
 const BUDGET = () => new Budget(50_000_000);
 
 function bounded(automaton: Automaton, most: number): Automaton {

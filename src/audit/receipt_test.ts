@@ -95,7 +95,7 @@ Deno.test("receipt: proofs by kept blocks are those by all leaves", async () => 
   const blocks = new Blocks({ leaves: (from, end) => leaves.slice(from, end) });
   const hex = (path: readonly Uint8Array[]) => path.map((hash) => toHex(hash)).join();
   for (const size of [1, 255, 256, 257, 511, 512, 768, 1_000, 1_025, 1_792, 2_048, 2_100]) {
-    for (let i = 0; i < size; i += 1 + size % 97) {
+    for (let i = 0; i < size; i += 1 + (size % 97) * (FULL ? 1 : 4)) {
       assert.equal(
         hex(await blocks.proof(i, size)),
         hex(inclusionProof((n) => leaves[n]!, i, size)),

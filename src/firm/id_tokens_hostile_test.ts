@@ -18,7 +18,7 @@ const PK = new Uint8Array(32).fill(5);
 const NOW = Date.parse("2026-11-29T12:00:00Z");
 const SECONDS = NOW / 1000;
 const ISSUER = "https://login.firm.example";
-const COUNT = Deno.env.get("SECLLAMA_FULL") ? 20_000 : 400;
+const COUNT = Deno.env.get("SECLLAMA_FULL") ? 20_000 : 150;
 
 const TERMS: SignInTerms = {
   issuer: ISSUER,
@@ -184,7 +184,7 @@ Deno.test(`id tokens: ${COUNT} mixtures of changes: one that is wrong is enough,
     assert.equal(result, lets ? "ok" : "auth", chosen.map(({ name }) => name).join("; "));
     said[lets ? "let" : "refused"]++;
   }
-  assert.ok(said.let > 10 && said.refused > 100, JSON.stringify(said));
+  assert.ok(said.let > COUNT / 40 && said.refused > COUNT / 4, JSON.stringify(said));
 });
 
 Deno.test("id tokens: other keys, no key, the public key as a secret, keys that the token itself brings", async () => {

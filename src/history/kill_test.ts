@@ -1,6 +1,6 @@
 /**
  * kill -9 while messages are saved: what was shown as saved is there, whole, and the next process writes on. `SECLLAMA_FULL=1` kills
- * 1,000 times, else 8. One process saves until it is killed; each next one goes on in what it left.
+ * 1,000 times, else 4. One process saves until it is killed; each next one goes on in what it left.
  */
 import assert from "node:assert/strict";
 import { join } from "node:path";
@@ -8,7 +8,7 @@ import { History } from "./history.ts";
 import { bundled, withQuickFolder } from "./testing.ts";
 
 const FULL = Deno.env.get("SECLLAMA_FULL") === "1";
-const ROUNDS = FULL ? 1000 : 8;
+const ROUNDS = FULL ? 1000 : 4;
 /** Histories that are written and killed at the same time. */
 const LANES = FULL ? Math.min(navigator.hardwareConcurrency, 4) : 1;
 /** Kills of one history; then comes a new one, since each check opens all heads. */

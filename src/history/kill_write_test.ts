@@ -14,9 +14,9 @@ import { putFiles, readCalls, WRITE_LOG, WrittenFiles } from "./testing_writes.t
 
 const STRACE = "/usr/bin/strace";
 /** Real kills. */
-const KILLS = Deno.env.get("SECLLAMA_FULL") === "1" ? 40 : 4;
+const KILLS = Deno.env.get("SECLLAMA_FULL") === "1" ? 40 : 2;
 /** Points that are replayed. */
-const REPLAYED = Deno.env.get("SECLLAMA_FULL") === "1" ? Infinity : 30;
+const REPLAYED = Deno.env.get("SECLLAMA_FULL") === "1" ? Infinity : 15;
 const CALLS = ["pwrite64", "fdatasync", "fsync", "ftruncate"];
 const CONFIG = new URL("../../deno.json", import.meta.url).pathname;
 const KEY = "cd".repeat(32);

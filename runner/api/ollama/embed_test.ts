@@ -38,7 +38,7 @@ Deno.test("/api/embed: nothing to embed loads the model", async () => {
 
 Deno.test("/api/embed: a long input is cut, or 400 with truncate false", async () => {
   const { post } = testApi();
-  for (const length of [5000, 10_000_000]) {
+  for (const length of [5000, Deno.env.get("SECLLAMA_FULL") === "1" ? 10_000_000 : 500_000]) {
     const ask = { model: "demo", input: "x".repeat(length) };
     const cut = await (await post("/api/embed", ask)).json();
     assert.equal(cut.prompt_eval_count, 4096);

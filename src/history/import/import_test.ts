@@ -453,7 +453,7 @@ Deno.test("import: our reader of SQLite gives what SQLite gives, for tables of a
       const db = new DatabaseSync(path);
       const size = [512, 1024, 4096, 65536][Math.floor(next() * 4)]!;
       db.exec(
-        `PRAGMA page_size = ${size}; PRAGMA encoding = '${
+        `PRAGMA synchronous = OFF; PRAGMA page_size = ${size}; PRAGMA encoding = '${
           ["UTF-8", "UTF-16le", "UTF-16be"][seed % 3]
         }'; CREATE TABLE other (x); CREATE TABLE t (a INTEGER PRIMARY KEY, b, "c d" TEXT, e BLOB)`,
       );
@@ -505,7 +505,8 @@ Deno.test("import: what is no export, or a broken one, is refused or read in par
     assert.equal((await history.importFile(json(wide))).skipped, 1);
     const path = join(place.dataDir, "db.sqlite");
     const db = new DatabaseSync(path);
-    db.exec("PRAGMA page_size = 512; CREATE TABLE chats (id TEXT, title TEXT, created_at TEXT)");
+    db.exec("PRAGMA synchronous = OFF; PRAGMA page_size = 512");
+    db.exec("CREATE TABLE chats (id TEXT, title TEXT, created_at TEXT)");
     for (let i = 0; i < 100; i++) {
       db.exec(`INSERT INTO chats VALUES ('${i}', '${"t".repeat(i * 20)}', '')`);
     }

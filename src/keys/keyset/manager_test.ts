@@ -5,6 +5,9 @@ import { ManifestFile } from "./manifest_file.ts";
 import { MemoryStore } from "../stores/memory.ts";
 import { exportKeys } from "./transfer.ts";
 
+const FULL = Deno.env.get("SECLLAMA_FULL") === "1";
+/** Killed after a step, it has done what it has done when it is killed before the next. */
+const DEATHS = FULL ? ["before", "after"] as const : ["before"] as const;
 const secret = new Uint8Array(32).fill(7);
 const passphrase = () => new TextEncoder().encode("a long passphrase");
 
@@ -165,7 +168,7 @@ for (const [name, change] of Object.entries(CHANGES)) {
       const foreign = await exportOfAnother(folder);
       let steps = 1;
       for (let n = 0; n < steps; n++) {
-        for (const when of ["before", "after"] as const) {
+        for (const when of DEATHS) {
           const at = `${folder}/${when}${n}`;
           const store = new MemoryStore();
           const sound = managerAt(at, store);
@@ -182,7 +185,7 @@ for (const [name, change] of Object.entries(CHANGES)) {
             if (error instanceof Died || error.cause instanceof Died) return;
             throw error;
           });
-          steps = Math.max(steps, machine.names.length);
+          steps = Math.max(steps, machine.names.length + 1);
 
           const after = managerAt(at, store);
           const keys = await after.list();
@@ -206,14 +209,16 @@ for (const [name, change] of Object.entries(CHANGES)) {
           }
         }
       }
-      assert.ok(steps >= 6, `only ${steps} steps were seen`);
+      assert.ok(steps >= 7, `only ${steps} steps were seen`);
     }));
 
   Deno.test(`keys: ${name} on a disk that is full at any step fails whole, and works afterwards`, () =>
     withFolder(async (folder) => {
       const foreign = await exportOfAnother(folder);
       let steps = 1;
-      for (let n = 0; n < steps; n++) {
+      // An import makes a key of a passphrase each time.
+      const stride = FULL || name !== "import" ? 1 : 3;
+      for (let n = 0; n < steps; n += stride) {
         const at = `${folder}/${n}`;
         const store = new MemoryStore();
         const sound = managerAt(at, store);
@@ -224,7 +229,7 @@ for (const [name, change] of Object.entries(CHANGES)) {
         machine.failAt(n);
         const failing = managerAt(at, machine.store(store), machine.fileSystem());
         const result = await change(failing, old, foreign).then(() => "ok", (error) => error);
-        steps = Math.max(steps, n + 1 + 1, result === "ok" ? machine.names.length : 0);
+        steps = Math.max(steps, n + stride + 1, result === "ok" ? machine.names.length : 0);
         if (result === "ok" && n >= machine.names.length) break;
         const after = managerAt(at, store);
         const keys = await after.list();
@@ -251,13 +256,13 @@ Deno.test("keys: init killed before and after every step starts over cleanly", (
   withFolder(async (folder) => {
     let steps = 1;
     for (let n = 0; n < steps; n++) {
-      for (const when of ["before", "after"] as const) {
+      for (const when of DEATHS) {
         const at = `${folder}/${when}${n}`;
         const store = new MemoryStore();
         const machine = new Steps();
         machine.dieAt(n, when);
         await managerAt(at, machine.store(store), machine.fileSystem()).init().catch(() => {});
-        steps = Math.max(steps, machine.names.length);
+        steps = Math.max(steps, machine.names.length + 1);
         const after = managerAt(at, store);
         const result = await code(after.init());
         assert.ok(["ok", "key-already-initialised"].includes(result), `${when} ${n}: ${result}`);
@@ -267,7 +272,7 @@ Deno.test("keys: init killed before and after every step starts over cleanly", (
         assert.deepEqual((await after.status()).orphans, []);
       }
     }
-    assert.ok(steps >= 8, `only ${steps} steps were seen`);
+    assert.ok(steps >= 9, `only ${steps} steps were seen`);
   }));
 
 async function exportOfAnother(folder: string): Promise<Uint8Array> {
