@@ -1,7 +1,7 @@
 /** The fleet's part of `serve`, where the settings name a file of its issuer, or the NATS that its records are in. */
 import { certificateFault } from "../client/certificate_fault.ts";
 import type { Config } from "../config/config.ts";
-import { parseNatsServers } from "../config/nats_servers.ts";
+import { parseAuthority, parseNatsServers } from "../config/nats_servers.ts";
 import { type ErrorCode, SecLlamaError, toSecLlamaError } from "../errors.ts";
 import { toHex } from "../bytes.ts";
 import { RECORDS } from "../fleet/bundle.ts";
@@ -165,6 +165,7 @@ async function openSource(
   if (!fleet.startsWith("tls://")) return { source: new FileSource(fleet), store: undefined };
   // Only here is what speaks to NATS in the process; and while it may still be loaded.
   const { NatsStore } = await import("../fleet/nats_store.ts");
+  const { isNotLetIn } = await import("../fleet/nats_link.ts");
   const servers = parseNatsServers(fleet, "--fleet");
   const ca = await readCa(fleetCa);
   const there = await state.read();
@@ -176,12 +177,16 @@ async function openSource(
   }
   // Kept: each try to connect shows by it who we are.
   const { seed } = there;
-  let isTold = false;
+  let told: string | undefined;
   /** What does not pass by itself, and is the operator's to mend. Once is enough. */
   const onRefused = (error: unknown) => {
-    const isRefused = certificateFault(error) !== undefined;
-    if (isRefused && !isTold) logger.error("fleet-store-certificate-refused");
-    isTold = isRefused;
+    const event = certificateFault(error) !== undefined
+      ? "fleet-store-certificate-refused"
+      : isNotLetIn(error)
+      ? "fleet-store-knows-no-such-host"
+      : undefined;
+    if (event !== undefined && event !== told) logger.error(event);
+    told = event;
   };
   const open = async () => {
     try {
@@ -206,8 +211,10 @@ async function openSource(
 async function readCa(path: string): Promise<string | undefined> {
   if (path === "") return undefined;
   try {
-    return new TextDecoder().decode(await readAtMost(path, MAX_CA_BYTES));
+    const text = new TextDecoder().decode(await readAtMost(path, MAX_CA_BYTES));
+    return parseAuthority(text, "--fleet-ca");
   } catch (cause) {
+    if (cause instanceof SecLlamaError) throw cause;
     throw new SecLlamaError(
       "bad-config",
       `${path} ${cause instanceof FileTooLong ? cause.message : "cannot be read"}`,

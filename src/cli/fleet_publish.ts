@@ -1,8 +1,8 @@
 /** `secllama fleet publish`: what each host of the fleet is to have, into a folder or into NATS. */
 import { join } from "node:path";
-import { utf8, utf8Decode } from "../bytes.ts";
+import { utf8 } from "../bytes.ts";
 import { parseDurationMs } from "../config/duration.ts";
-import { isMeantAsServers, parseNatsServers } from "../config/nats_servers.ts";
+import { isMeantAsServers, parseAuthority, parseNatsServers } from "../config/nats_servers.ts";
 import { SecLlamaError } from "../errors.ts";
 import { RECORDS } from "../fleet/bundle.ts";
 import { HeadKeeper } from "../fleet/heads.ts";
@@ -23,6 +23,8 @@ import { EXIT_CODES, OPTIONS, report } from "./key_common.ts";
 const WATCH_MS = 250;
 /** For nodes of NATS that were just started, ms. */
 const LEADER_MS = 30_000;
+
+const decoder = new TextDecoder();
 
 /** How NATS is reached, of the commands that do. */
 export const NATS_OPTIONS = {
@@ -71,6 +73,7 @@ away since: it is refused until --after-restore is given once.${EXIT_CODES}`,
         ? await HeadKeeper.start(state, target.store)
         : undefined;
       let isRestored = flag(context, "after-restore");
+      let isTold = false;
       await publishOnChange({
         look: async () => `${await look(state, keys)} ${target.times()}`,
         write: async () => {
@@ -81,6 +84,10 @@ away since: it is refused until --after-restore is given once.${EXIT_CODES}`,
           };
           const hosts = await publisher.publish({ now: Date.now(), lifeMs, isRestored, onTaken });
           isRestored = false;
+          if (hosts.length === 0 && !isTold) {
+            context.tui.warn("the fleet has no host: secllama fleet enrol takes one in");
+            isTold = true;
+          }
           await heads?.look();
           const paths = await target.written(hosts, await fleetHosts(state));
           report(context, { files: paths }, paths);
@@ -122,6 +129,11 @@ async function openTarget(
         hint: "servers are written tls://nats-1:4222,tls://nats-2:4222; for a folder leave it out",
       });
     }
+    if (to.trim() === "") {
+      throw new SecLlamaError("usage", "TO is empty", {
+        hint: "name a folder, or servers of NATS: tls://nats-1:4222,tls://nats-2:4222",
+      });
+    }
     return await folderTarget(to);
   }
   if (given !== undefined && !/^[135]$/.test(given)) {
@@ -158,7 +170,8 @@ export async function openNats(
   const path = stringOption(context, "ca");
   return await NatsStore.open({
     ...{ servers, seed, leaderMs: LEADER_MS },
-    ...(path !== undefined && { ca: utf8Decode(await readFileUpTo(path)) }),
+    ...(path !== undefined &&
+      { ca: parseAuthority(decoder.decode(await readFileUpTo(path)), "--ca") }),
     ...making,
   });
 }

@@ -181,6 +181,12 @@ const REFUSED_CERTIFICATE =
   "see what it is: openssl x509 -noout -text -in FILE; after a new one, at NATS: nats-server --signal reload. " +
   "Who vouches for it is named by --ca, for a host by serve --fleet-ca";
 
+/** Whether NATS has no such user: its lines are older than this machine, or it was taken out. */
+export function isNotLetIn(error: unknown): boolean {
+  return error instanceof Error &&
+    (error instanceof errors.AuthorizationError || isNotLetIn(error.cause));
+}
+
 /** What every failure of NATS is to the fleet. */
 export function unreachable(cause: unknown): SecLlamaError {
   if (certificateFault(cause) !== undefined) {
@@ -198,7 +204,7 @@ export function unreachable(cause: unknown): SecLlamaError {
 }
 
 function whyUnreachable(cause: unknown): Refusal {
-  if (cause instanceof errors.AuthorizationError) {
+  if (isNotLetIn(cause)) {
     return [
       "the fleet's store does not know this machine",
       "give NATS what this prints on the issuer: secllama fleet nats; then: nats-server --signal reload",
