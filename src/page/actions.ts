@@ -21,6 +21,8 @@ interface Question {
 
 /** Models that are asked what they can do, to find one to begin with. */
 const LOOKED_AT = 8;
+/** An address of one that is kept, or of a temporary one. */
+const CONVERSATION = /^#\/[ct]\/([0-9a-f]{32})$/;
 
 export class Actions {
   readonly store: Store;
@@ -49,6 +51,20 @@ export class Actions {
     });
     await Promise.all([this.loadModels(), this.library.refresh()]);
     await this.#resume(hash);
+  }
+
+  /** What this browser was not let in to before; an empty conversation becomes one that is kept, as if the page were loaded anew. */
+  async askAgain(): Promise<void> {
+    await Promise.all([this.loadModels(), this.library.refresh()]);
+    if (this.state.open.messages.length === 0) this.library.begin();
+    this.library.noteAddress();
+  }
+
+  /** Opens the conversation of another address; if there is none, the address is again that of what is shown. */
+  async follow(hash: string): Promise<void> {
+    const [, id] = CONVERSATION.exec(hash) ?? [];
+    if (id !== undefined && id !== this.state.open.id) await this.library.open(id);
+    this.library.noteAddress();
   }
 
   /** Shows what went wrong. */
@@ -238,9 +254,9 @@ export class Actions {
 
   /** After a reload: the conversation of the address, with the answer that came or comes meanwhile. */
   async #resume(hash: string): Promise<void> {
-    const [, kind, id] = /^#\/([ct])\/([0-9a-f]{32})$/.exec(hash) ?? [];
+    const [, id] = CONVERSATION.exec(hash) ?? [];
     if (id === undefined) return;
-    if (kind === "c") return await this.library.open(id);
+    if (hash.startsWith("#/c/")) return await this.library.open(id);
     const held = await heldReplies(id).catch(() => []);
     const open = temporaryOf(held);
     if (open) {

@@ -8,6 +8,8 @@ import { chosenOf } from "./passages.ts";
 
 /** More documents are counted. */
 const MOST_NAMED = 6;
+/** Characters of a paste that go into the field: some twenty pages. */
+const MOST_TYPED = 50_000;
 
 export function Composer({ actions }: { actions: Actions }) {
   const box = useRef<HTMLTextAreaElement>(null);
@@ -115,7 +117,7 @@ export function Composer({ actions }: { actions: Actions }) {
         placeholder="Ask something. It stays on this machine."
         onInput={(event) => grow(event.currentTarget)}
         onPaste={(event) => {
-          const pasted = [...event.clipboardData?.files ?? []];
+          const pasted = pastedFiles(event.clipboardData);
           if (pasted.length === 0) return;
           event.preventDefault();
           void takeFiles(actions, pasted);
@@ -131,6 +133,13 @@ export function Composer({ actions }: { actions: Actions }) {
         : <button type="button" class="primary" onClick={send}>Send</button>}
     </div>
   );
+}
+
+/** What is pasted as files. A text of thousands of lines becomes one: the browser takes seconds to set a field around it. */
+function pastedFiles(pasted: DataTransfer | null): File[] {
+  const text = pasted?.getData("text") ?? "";
+  if (pasted?.files.length || text.length <= MOST_TYPED) return [...pasted?.files ?? []];
+  return [new File([text], "pasted.txt")];
 }
 
 /** As many lines as there are, up to a third of the window. */

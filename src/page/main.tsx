@@ -36,13 +36,17 @@ const actions = new Actions(
     sidebar: !isNarrow(),
   }),
 );
-const { hash } = location;
-// The secret leaves the address, and the history with it, before anything else.
-if (hash.startsWith("#launch=")) history.replaceState(null, "", location.pathname);
-const rest = await enter(hash).catch((error) => {
-  actions.fail(error);
-  return "";
-});
+/** The address without a launch secret, which is shown to the proxy. */
+async function entered(): Promise<string> {
+  const { hash } = location;
+  // The secret leaves the address, and the history with it, before anything else.
+  if (hash.startsWith("#launch=")) history.replaceState(null, "", location.pathname);
+  return await enter(hash).catch((error) => {
+    actions.fail(error);
+    return "";
+  });
+}
+const rest = await entered();
 // What is asked for comes while the rest is drawn.
 const started = actions.start(rest);
 render(<App actions={actions} />, document.getElementById("app")!);
@@ -50,4 +54,10 @@ listenForKeys(actions);
 whenNarrow(() => actions.store.set({ sidebar: false }));
 whenReading(() => actions.store.set({}));
 await started;
+// The page changes the address without this event: here is who put another one into this tab.
+addEventListener("hashchange", async () => {
+  const isLaunch = location.hash.startsWith("#launch=");
+  const rest = await entered();
+  await (isLaunch ? actions.askAgain() : actions.follow(rest));
+});
 await fetchReading();

@@ -215,6 +215,42 @@ export async function refusesLarge({ url, browser }: Place): Promise<void> {
   }
 }
 
+/** A long text that is pasted goes along as a file; an address that is put into this tab is followed. */
+export async function takesPastesAndAddresses({ url, browser }: Place): Promise<void> {
+  await visit(url, async ({ page }) => {
+    await chooseModel(page, "scripted");
+    const paste = (text: string) =>
+      page.locator("#question").evaluate((field, text) => {
+        const clipboardData = new DataTransfer();
+        clipboardData.setData("text/plain", text);
+        const init = { clipboardData, bubbles: true, cancelable: true };
+        return field.dispatchEvent(new ClipboardEvent("paste", init));
+      }, text);
+    assert.equal(await paste("word ".repeat(10_000)), true, "the browser puts it into the field");
+    assert.equal(await paste("avocet ".repeat(500_000)), false);
+    await page.locator(".attached").getByText("pasted.txt").waitFor();
+    await askPage(page, "Where is the avocet?");
+    await page.locator(".message.user .given").getByText(/pasted\.txt/).first().waitFor();
+    assert.equal(await paste("avocet ".repeat(3_000_000)), false);
+    await page.locator(".notice").getByText("pasted.txt: larger than 20 MB").waitFor();
+
+    const first = page.url();
+    await page.getByRole("button", { name: "New", exact: true }).click();
+    await askPage(page, "Where is the godwit?");
+    const second = page.url();
+    assert.notEqual(first, second);
+    await page.goto(first);
+    await page.locator(".message.user", { hasText: "avocet" }).waitFor();
+    assert.equal(page.url(), first);
+    await page.goto(`${url}#/c/${"0".repeat(32)}`);
+    await page.locator(".notice").getByText("the history has no such conversation").waitFor();
+    assert.equal(page.url(), first, "what is shown");
+    await page.goto(`${url}#/<script>`);
+    await page.waitForURL(first);
+    await page.locator(".message.user", { hasText: "avocet" }).waitFor();
+  }, { browser });
+}
+
 /** Pictures that are together more than a question may be: it is said, and neither they nor the words are lost. */
 export async function refusesManyPictures({ url, browser }: Place): Promise<void> {
   if (!canSee()) return;

@@ -9,6 +9,7 @@ import {
   refusesLarge,
   refusesManyPictures,
   showsAllThatIsKept,
+  takesPastesAndAddresses,
 } from "./kept.ts";
 import { fitsInto, looksGood, SMALL, worksByKeyboard } from "./look.ts";
 import { showsPictures } from "./pictures.ts";
@@ -58,6 +59,7 @@ Deno.test({
       await step("temporary: nowhere", () => forgetsTemporaries(place));
       await step("what is too large", () => refusesLarge(place));
       await step("too many pictures", () => refusesManyPictures(place));
+      await step("a long paste; another address", () => takesPastesAndAddresses(place));
       await step("light", () => looksGood(place, "light"));
       await step("on a telephone", () => fitsInto(place, SMALL[1]));
       await step("a reload, temporary", () => survivesReload(place, true));

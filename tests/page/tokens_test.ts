@@ -33,6 +33,11 @@ Deno.test({
         // Who was not let in gets the program and nothing else.
         await visit(first.proxyUrl, async ({ page }) => {
           await page.getByText(/an API token is needed|not been let in/).first().waitFor();
+          // The address is put into the tab that was refused: no page is loaded by that.
+          await page.goto(address);
+          await page.locator("#model option").first().waitFor({ state: "attached" });
+          await page.getByText("kept, sealed").waitFor();
+          assert.ok(!page.url().includes("launch"), "the secret left the address");
         });
         assert.equal((await fetch(`${first.proxyUrl}/secllama/history`)).status, 401);
         assert.equal((await fetch(`${first.proxyUrl}/api/tags`)).status, 401);
