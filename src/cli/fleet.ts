@@ -45,10 +45,15 @@ const joinCommand: Command = {
   async run(context) {
     const label = stringOption(context, "label") ?? "";
     if (!HOST_LABEL.test(label)) {
-      throw new SecLlamaError("usage", "--label must be letters, digits and dashes: gpu-1", {
-        field: "--label",
-        hint: "the balancer's configuration names each host by its label; see secllama help fleet",
-      });
+      throw new SecLlamaError(
+        "usage",
+        "--label must be letters in lower case, digits and dashes, at most 63: gpu-1",
+        {
+          field: "--label",
+          hint:
+            "the balancer's configuration names each host by its label; see secllama help fleet",
+        },
+      );
     }
     const pin = parsePin(context.positionals[0]!);
     return await withFleet(context, async (state, keys) => {

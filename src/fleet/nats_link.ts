@@ -183,8 +183,11 @@ const REFUSED_CERTIFICATE =
 
 /** Whether NATS has no such user: its lines are older than this machine, or it was taken out. */
 export function isNotLetIn(error: unknown): boolean {
-  return error instanceof Error &&
-    (error instanceof errors.AuthorizationError || isNotLetIn(error.cause));
+  return isCausedBy(error, (one) => one instanceof errors.AuthorizationError);
+}
+
+function isCausedBy(error: unknown, is: (one: Error) => boolean): boolean {
+  return error instanceof Error && (is(error) || isCausedBy(error.cause, is));
 }
 
 /** What every failure of NATS is to the fleet. */
@@ -210,7 +213,7 @@ function whyUnreachable(cause: unknown): Refusal {
       "give NATS what this prints on the issuer: secllama fleet nats; then: nats-server --signal reload",
     ];
   }
-  if (cause instanceof errors.PermissionViolationError) {
+  if (isCausedBy(cause, (one) => one instanceof errors.PermissionViolationError)) {
     return [
       "the fleet's store does not let this machine do that",
       "give NATS the newest lines, on the issuer: secllama fleet nats; then: nats-server --signal reload",

@@ -10,14 +10,24 @@ import { noNats, startNats } from "./nats.ts";
 
 if (noNats) console.log(`skipped: NATS; ${noNats}`);
 
-const [issuer, host, stranger] = [1, 2, 3].map((byte) => new Uint8Array(32).fill(byte)) as [
-  ...[Uint8Array, Uint8Array, Uint8Array],
+const [issuer, host, stranger, older] = [1, 2, 3, 4].map((byte) =>
+  new Uint8Array(32).fill(byte)
+) as [
+  ...[Uint8Array, Uint8Array, Uint8Array, Uint8Array],
 ];
+/** The issuer's lines of an earlier version. */
+const olderLines = JSON.parse(
+  JSON.stringify(natsPermissions(natsIdentity(older).user, "issuer")).replace(
+    /"[^"]+STREAM\.UPDATE[^"]+",/,
+    "",
+  ),
+);
 const users = JSON.stringify({
   authorization: {
     users: [
       natsPermissions(natsIdentity(issuer).user, "issuer"),
       natsPermissions(natsIdentity(host).user, { hid: "a1".repeat(16) }),
+      olderLines,
     ],
   },
 }).slice(1, -1);
@@ -63,6 +73,10 @@ Deno.test({
         assert.equal(await used({}, host), "kept");
       }
       await assert.rejects(used({ replicas: 5 }), { message: /fewer nodes/ });
+      await assert.rejects(used({ replicas: 3 }, older), {
+        message: /does not let this machine do that/,
+        hint: /secllama fleet nats/,
+      });
       assert.equal(await copies(), 1);
     } finally {
       await connection.close();
