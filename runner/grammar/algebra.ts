@@ -144,7 +144,7 @@ export class Algebra extends MadeOnce {
     const has = (type: TypeName) => (term.types & BITS[type]) !== 0;
     if (has("null") || has("boolean")) return false;
     if (has("number") && !noNumber(number)) return false;
-    if (has("string") && !isEmpty(this.strings(string).automaton)) return false;
+    if (has("string") && !isEmpty(this.strings(string, false).automaton)) return false;
     if (has("array")) {
       let fine = array.most === undefined || array.most >= array.least;
       const tuple = Math.max(0, ...array.sequences.map(({ prefix }) => prefix.length)) + 1;

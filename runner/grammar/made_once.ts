@@ -47,12 +47,16 @@ export class MadeOnce {
       : known;
   }
 
-  /** The texts that fit. @throws {Pause} the first time, where that takes long; {@link Inexpressible}. */
-  strings(rules: StringRules): Strings {
+  /**
+   * The texts that fit.
+   * @param whole The automaton is to keep the lengths, also where rules could count them.
+   * @throws {Pause} the first time, where that takes long; {@link Inexpressible}.
+   */
+  strings(rules: StringRules, whole: boolean): Strings {
     if (isQuick(rules)) return runAtOnce(stringsWork(rules, this.budget));
     const { least, most, languages } = rules;
-    const key = JSON.stringify([least, most, ...languages.map((one) => one.key)]);
-    return kept(this.#strings, key, () => stringsWork(rules, this.budget));
+    const key = JSON.stringify([whole, least, most, ...languages.map((one) => one.key)]);
+    return kept(this.#strings, key, () => stringsWork(rules, this.budget, whole));
   }
 
   /**

@@ -59,7 +59,7 @@ function textsOf(algebra: Algebra, fits: readonly Literal[]): Automaton {
       branches.push({ kind: "automaton", automaton: algebra.words(values) });
       continue;
     }
-    const { automaton, least, most } = algebra.strings(term.string);
+    const { automaton, least, most } = algebra.strings(term.string, true);
     branches.push(
       least === 0 && most === undefined
         ? { kind: "automaton", automaton }

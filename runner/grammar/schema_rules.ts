@@ -5,6 +5,7 @@ import type { Algebra } from "./algebra.ts";
 import { accepts, ANYTHING, type Automaton, Pause } from "./automaton.ts";
 import { arrayRule } from "./array_rules.ts";
 import { bareTerm } from "./bare_rules.ts";
+import { areCountable, type Bounds, countedTexts, TOO_LONG } from "./counted_text.ts";
 import { type Grammar, literal, type Part, type Rule } from "./gbnf.ts";
 import { JSON_NOTATION, nameRule, type Notation } from "./notation.ts";
 import { isAnyNumber } from "./number_text.ts";
@@ -25,6 +26,9 @@ import type { TypeName } from "./values.ts";
 
 /** Steps that count for a pause. */
 const STEPS_PER_PAUSE = 4;
+/** States of texts up to which an automaton counts the length, though rules could; and if none can. */
+const FEW_COUNTED = 512;
+const MOST_COUNTED = 2000;
 
 /** What rules of all notations of one schema share. */
 interface Shared {
@@ -182,30 +186,54 @@ export class SchemaRules {
   /** The texts that fit a term, with what stands around a text. */
   string({ string }: Term, pointer: string): Part {
     const { grammar, algebra } = this;
-    const { texts, character } = this.notation.text;
-    const { automaton, least, most } = algebra.strings(string);
-    if (automaton !== ANYTHING) return this.#quoted(this.#text(automaton, "pattern", pointer));
-    const counted = least > 0 || most !== undefined;
-    if (texts !== ANYTHING && !counted) return this.#quoted(this.#text(texts, "pattern", pointer));
-    if (character === undefined) return this.#quoted(this.#countedText(string, pointer));
+    const { texts, character, way } = this.notation.text;
+    let made = algebra.strings(string, false);
+    const isCounted = ({ least, most }: Bounds) => least > 0 || most !== undefined;
+    if (isCounted(made) && made.automaton !== ANYTHING) {
+      const states = made.automaton.states.length * texts.states.length;
+      const isFew = (made.most ?? made.least) * states <= FEW_COUNTED;
+      if (isFew) made = algebra.strings(string, true);
+    }
+    const { automaton, least, most } = made;
+    if (!isCounted(made)) {
+      const within = algebra.both(automaton, texts);
+      if (within !== ANYTHING) return this.#quoted(this.#written(within, way, "pattern", pointer));
+    } else if (automaton !== ANYTHING) {
+      return this.#quoted(this.#counted(algebra.both(automaton, texts), { least, most }, pointer));
+    }
+    if (character === undefined) return this.#quoted(this.#ofLength(string, pointer));
     const repeated = () =>
       naming("maxLength", "#", () => grammar.repeat(grammar.of(character), least, most));
     const rule = grammar.of(this.#quoted(repeated()));
     if (texts === ANYTHING) return rule;
     // Any character, as far as that can be counted.
     try {
-      rule.or(this.#quoted(this.#countedText(string, pointer)));
+      rule.or(this.#quoted(this.#ofLength(string, pointer)));
     } catch (error) {
       if (!(error instanceof Inexpressible)) throw error;
     }
     return rule;
   }
 
-  #countedText(string: StringRules, pointer: string): Rule {
+  /** The notation's texts of some length. @throws {Pause} {@link Inexpressible} */
+  #ofLength(string: StringRules, pointer: string): Rule {
     const { id, text: { texts } } = this.notation;
+    const { least, most } = string;
+    const states = texts.states.length * (most ?? least);
+    if (states > FEW_COUNTED && areCountable(string)) return this.#counted(texts, string, pointer);
+    if (states > MOST_COUNTED) throw new Inexpressible(TOO_LONG);
     const languages = [...string.languages, { key: `notation:${id}`, automaton: texts }];
-    const { automaton } = this.algebra.strings({ ...string, languages });
+    const { automaton } = this.algebra.strings({ ...string, languages }, true);
     return this.#text(automaton, "pattern", pointer);
+  }
+
+  /** Those of an automaton's texts that have some length, by rules that count. */
+  #counted(automaton: Automaton, { least, most }: Bounds, pointer: string): Rule {
+    const { grammar, notation: { text: { way } }, algebra: { budget } } = this;
+    const { waiting } = this.#shared;
+    return countedTexts(grammar, automaton, way, budget).within({ least, most }, (work) => {
+      waiting.push(() => namingWork("maxLength", pointer, work));
+    });
   }
 
   #quoted(body: Part): Rule {

@@ -9,6 +9,7 @@ import {
   exploreWork,
   NOTHING,
 } from "./automaton.ts";
+import { areCountable, isCountable, TOO_LONG } from "./counted_text.ts";
 import { Inexpressible } from "./refusal.ts";
 import type { StringRules } from "./terms.ts";
 
@@ -19,21 +20,26 @@ const MAX_BEHIND = 600;
 
 export interface Strings {
   readonly automaton: Automaton;
-  /** Of any characters: only the length counts. */
+  /** Within these lengths. They are none where the automaton keeps them. */
   readonly least: number;
   readonly most: number | undefined;
 }
 
-/** @returns The automaton, and the lengths it does not keep to itself: only where it accepts any text. */
-export function* stringsWork(rules: StringRules, budget: Budget): Work<Strings> {
+/**
+ * @param whole The automaton is to keep the lengths, also where rules could count them.
+ * @returns The automaton, and the lengths that it does not keep.
+ */
+export function* stringsWork(
+  rules: StringRules,
+  budget: Budget,
+  whole = true,
+): Work<Strings> {
   const { least, most, languages } = rules;
   if (most !== undefined && most < least) return { automaton: NOTHING, least: 0, most: undefined };
   let automaton = ANYTHING;
   for (const one of languages) automaton = yield* bothWork(automaton, one.automaton, budget);
-  if (automaton !== ANYTHING) automaton = yield* counted(automaton, least, most, budget);
-  return automaton === ANYTHING
-    ? { automaton, least, most }
-    : { automaton, least: 0, most: undefined };
+  if (automaton === ANYTHING) return { automaton, least, most };
+  return yield* counted(automaton, { least, most, whole }, budget);
 }
 
 /** Whether there is next to nothing to be done. */
@@ -44,17 +50,22 @@ export function isQuick({ least, most, languages }: StringRules): boolean {
 /** Accepted texts of these lengths. */
 function* counted(
   automaton: Automaton,
-  least: number,
-  most: number | undefined,
+  bounds: { readonly least: number; readonly most: number | undefined; readonly whole: boolean },
   budget: Budget,
-): Work<Automaton> {
+): Work<Strings> {
+  let { least, most } = bounds;
   const { shortest, longest } = yield* lengths(automaton);
   if (longest !== undefined && most !== undefined && longest <= most) most = undefined;
   if (shortest >= least) least = 0;
-  if (least === 0 && most === undefined) return automaton;
+  const kept = (automaton: Automaton) => ({ automaton, least: 0, most: undefined });
+  if (least === 0 && most === undefined) return kept(automaton);
+  if (most !== undefined && shortest > most) return kept(NOTHING);
   const states = automaton.states.length;
+  if (!bounds.whole && areCountable({ least, most }) && isCountable(automaton)) {
+    return { automaton, least, most };
+  }
   if (least * states > MAX_COUNTED || shortest * states > MAX_COUNTED) {
-    throw new Inexpressible("it makes the grammar too large together with the length");
+    throw new Inexpressible(TOO_LONG);
   }
   // A shorter text than could be is permitted, too.
   const limit = Math.floor(MAX_COUNTED / states);
@@ -65,7 +76,7 @@ function* counted(
     else most = Math.max(limit, least, shortest);
   }
   const top = most ?? least;
-  return yield* exploreWork<readonly [number, number]>(
+  const made = yield* exploreWork<readonly [number, number]>(
     [0, 0],
     ([id, length]) => `${id},${length}`,
     ([id, length]) => {
@@ -83,6 +94,7 @@ function* counted(
     },
     budget,
   );
+  return kept(made);
 }
 
 /**

@@ -160,7 +160,7 @@ function isLiteral(part: Part | undefined): part is string {
   return typeof part === "string" && /^"(?:[^"\\]|\\.)*"$/.test(part);
 }
 
-function byTarget(edges: readonly Edge[]): Map<number, Range[]> {
+export function byTarget(edges: readonly Edge[]): Map<number, Range[]> {
   const out = new Map<number, Range[]>();
   for (const { from, to, target } of edges) {
     const list = out.get(target) ?? [];
@@ -171,7 +171,7 @@ function byTarget(edges: readonly Edge[]): Map<number, Range[]> {
 }
 
 /** Ways to write one character of a set. */
-function characters(set: CodeSet, notation: TextWay): Part[] {
+export function characters(set: CodeSet, notation: TextWay): Part[] {
   // The usual case of listed texts.
   if (set.length === 1 && set[0]![0] === set[0]![1] && isPlain(set[0]![0])) return [classOf(set)];
   const whole = intersect(set, ANY_CODE);

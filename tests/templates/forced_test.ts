@@ -41,6 +41,8 @@ const TOOLS = [
         port: { anyOf: [{ type: "string" }, { type: "integer" }], description: "either" },
         code: { type: "string", pattern: "^[a-z<>/]{0,30}$", description: "a code" },
         short: { type: "string", maxLength: 12, description: "few letters" },
+        note: { type: "string", minLength: 1, maxLength: 2000, description: "many letters" },
+        maybe: { type: ["string", "null"], maxLength: 500, description: "many, or nothing" },
         deep: {
           type: "object",
           description: "more",
@@ -95,6 +97,8 @@ function randomCall(random: Random, flat: boolean): Call {
     port: random.below(2) === 0 ? 8080 : "http",
     code: ["", "</b>", "abc"][random.below(3)],
     short: ["", "a < b", "twelve chars"][random.below(3)],
+    note: ["x", "a </p> b\n".repeat(90), "é <li>".repeat(250)][random.below(3)],
+    maybe: ["", "a && b < c\n\n</p>", "x".repeat(400), "3 < 4".repeat(80)][random.below(4)],
     deep: { a: text(), b: { ok: random.below(2) === 0, list: [1.5, null, { x: [] }] } },
   };
   const names = Object.keys(all).filter((key) =>
