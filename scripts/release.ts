@@ -6,7 +6,7 @@
  *
  * URL is where the files will lie. The key is minisign's; it asks for the password on the terminal.
  * `--rehearse` runs all steps on the test base, for this machine only, and what it makes says so. It is no release. With
- * `--first FILE` a rehearsal takes that file, which was built before, as the first of the two builds.
+ * `--first FILE` and `--second FILE` a rehearsal takes files that were built before as the two builds.
  */
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
@@ -35,8 +35,8 @@ interface Plan {
   readonly output: string;
   readonly targets: readonly Target[];
   readonly rehearsal: boolean;
-  /** A build that is there; "": both are to be made. */
-  readonly first: string;
+  /** The first and the second build, where they are there. */
+  readonly made: readonly [first: string | undefined, second: string | undefined];
   readonly version: string;
 }
 
@@ -51,6 +51,7 @@ async function readArgs(): Promise<Plan> {
       target: { type: "string", multiple: true },
       rehearse: { type: "boolean" },
       first: { type: "string" },
+      second: { type: "string" },
     },
   });
   const rehearsal = values.rehearse === true;
@@ -61,7 +62,10 @@ async function readArgs(): Promise<Plan> {
     throw new Error("--url must be https, without a query or a slash at the end");
   }
   if (rehearsal && values.output === undefined) throw new Error("--rehearse needs --output");
-  if (!rehearsal && values.first !== undefined) throw new Error("--first is for --rehearse");
+  const { first, second } = values;
+  if (!rehearsal && (first ?? second) !== undefined) {
+    throw new Error("--first and --second are for --rehearse");
+  }
   if (Deno.env.has("DENORT_BIN")) {
     throw new Error("unset DENORT_BIN: a release takes Deno's own runtime");
   }
@@ -74,7 +78,7 @@ async function readArgs(): Promise<Plan> {
       ? [findTarget("x86_64-unknown-linux-gnu")]
       : values.target?.map(findTarget) ?? TARGETS,
     rehearsal,
-    first: values.first ?? "",
+    made: [first, second],
     version: rehearsal ? `${VERSION}+rehearsal` : VERSION,
   };
 }
@@ -92,10 +96,8 @@ async function output(program: string, args: readonly string[]): Promise<string>
 /** Builds a target twice. @throws {Error} If the two differ, or may not be released. */
 async function build(plan: Plan, target: Target): Promise<[Artefact, Uint8Array]> {
   const file = artefactName(plan.version, target);
-  const builds = plan.first === "" ? [] : [await Deno.readFile(plan.first)];
-  const paths = [join(plan.output, ".second"), join(plan.output, file)];
-  for (const path of paths.slice(builds.length)) {
-    await output(Deno.execPath(), [
+  const compile = (path: string) =>
+    output(Deno.execPath(), [
       "run",
       "-A",
       "--frozen",
@@ -106,9 +108,15 @@ async function build(plan: Plan, target: Target): Promise<[Artefact, Uint8Array]
       "--output",
       path,
     ]);
+  const builds: Uint8Array[] = [];
+  const another = join(plan.output, ".first");
+  for (const [at, path] of [another, join(plan.output, file)].entries()) {
+    const made = plan.made[at];
+    if (made !== undefined) await Deno.copyFile(made, path);
+    else await compile(path);
     builds.push(await Deno.readFile(path));
   }
-  if (plan.first === "") await Deno.remove(join(plan.output, ".second"));
+  await Deno.remove(another);
   const [first, second] = builds as [Uint8Array, Uint8Array];
   const differs = difference(first, second);
   if (differs !== "") throw new Error(`two builds of ${file} differ: ${differs}`);

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { toldIn, verdictOf, writer } from "./writer.ts";
 
-const KILLS = Deno.env.get("SECLLAMA_FULL") ? 1_000 : 12;
+const KILLS = Deno.env.get("SECLLAMA_FULL") ? 1_000 : 6;
 
 Deno.test(`audit: killed at ${KILLS} points, no line that was told of is lost, and the log goes on`, async () => {
   const folder = await Deno.makeTempDir({ prefix: "secllama-test-" });

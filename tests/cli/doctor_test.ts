@@ -184,8 +184,9 @@ for (const proxy of [true, false]) {
       args: ["--ephemeral", ...(proxy ? [] : ["--no-proxy"])],
     });
     try {
-      // The doctor's own settings are all on: it must not judge those.
-      const own = { ...env, SECLLAMA_DATA_DIR: dataDir };
+      // The doctor's own settings are all on: it must not judge those. Nor what else serves at this machine's usual ports.
+      const ports = { SECLLAMA_PORT: "0", SECLLAMA_PROXY_PORT: "0" };
+      const own = { ...env, ...ports, SECLLAMA_DATA_DIR: dataDir };
       const { code, stdout, stderr } = await cli(["doctor", "--json"], { env: own });
       assert.equal(code, 9, stderr);
       const report = JSON.parse(stdout);

@@ -61,13 +61,13 @@ const SETS: readonly (readonly Switch[])[] = [
   ...SWITCHES.flatMap((one, i) => SWITCHES.slice(i + 1).map((other) => [one, other])),
 ];
 
-/** In a plain run three of those that cost little, other ones by another seed: with a sandbox every attack is made. */
+/** In a plain run two of those that cost little, other ones by another seed: with a sandbox every attack is made. */
 function chosen(): typeof SETS {
   if (FULL) return SETS;
-  console.log(`skipped: ${SETS.length - 3} of ${SETS.length} settings; SECLLAMA_FULL=1 runs them`);
+  console.log(`skipped: ${SETS.length - 2} of ${SETS.length} settings; SECLLAMA_FULL=1 runs them`);
   const cheap = SETS.filter((set) => set.some(({ check }) => check === "the sandbox"));
   const random = seeded(seeds(1)[0]!);
-  return [0, 1, 2].map(() => cheap.splice(Math.floor(random() * cheap.length), 1)[0]!);
+  return [0, 1].map(() => cheap.splice(Math.floor(random() * cheap.length), 1)[0]!);
 }
 
 /** Whether the gateway answers what is not sealed. */
@@ -108,8 +108,9 @@ for (const set of chosen()) {
       assert.equal(await plaintextServed(served), is("encryption"));
       if (LINUX) assert.equal(sharesNetwork(served), is("the sandbox"));
 
-      // The doctor's own settings are the defaults: it must not judge those.
-      const own = { ...env, SECLLAMA_DATA_DIR: dataDir };
+      // The doctor's own settings are the defaults: it must not judge those. Nor what else serves at this machine's usual ports.
+      const ports = { SECLLAMA_PORT: "0", SECLLAMA_PROXY_PORT: "0" };
+      const own = { ...env, ...ports, SECLLAMA_DATA_DIR: dataDir };
       const { code, stdout, stderr } = await cli(["doctor", "--json"], { env: own });
       const { verdict, checks, serves } = JSON.parse(stdout) as {
         verdict: string;

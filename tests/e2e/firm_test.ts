@@ -4,6 +4,7 @@ import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { blocksOf, PageShell } from "../support/page_blocks.ts";
+import { until } from "../support/patience.ts";
 import { chat, cli, newHome, ROOT, type Served, startServe } from "../support/serve.ts";
 
 const KEY = `sl1:${crypto.getRandomValues(new Uint8Array(32)).toBase64()}`;
@@ -181,9 +182,11 @@ Deno.test("firm: tokens, the record, an auditor, a log that cannot be written; n
           }
         })().catch(() => "broken off");
         assert.ok(end === "broken off" || !said.includes("[DONE]"), `${end}: ${said}`);
-        const lines = () => run("secllama audit list --event exchange --last 1");
-        let line = await lines();
-        while (!line.includes("client=leaver")) line = await lines();
+        let line = "";
+        await until(async () => {
+          line = await run("secllama audit list --event exchange --last 1");
+          return line.includes("client=leaver");
+        }, "the leaver's exchange is in the record");
         assert.match(line, /tokens_out=[1-9]\d* .*result=token-refused/);
       },
     );

@@ -16,7 +16,7 @@ import {
 const FULL = Deno.env.get("SECLLAMA_FULL") === "1";
 /** More than the places that there are, or it would be no attack. */
 const SAMPLE = 600;
-const REQUESTS = FULL ? 40 : 8;
+const REQUESTS = FULL ? 40 : 4;
 const noFlood = await whyNoFlood(false);
 const noOther = await whyNoFlood(true);
 if (noFlood) console.log(`skipped: floods; ${noFlood}`);

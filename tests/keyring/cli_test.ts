@@ -4,6 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { encodeKey, newKey } from "../../src/keys/keyset/kid.ts";
+import { makeCheapKeyFile } from "../support/key_file.ts";
 import { type Keyring, keyringIgnored, startKeyring } from "./daemon.ts";
 import { makeProgram, permissions, type Program } from "./program.ts";
 
@@ -146,6 +147,10 @@ async function wholeLife(program: Program, uid: number | undefined): Promise<voi
   const fd5 = "a long passphrase\n";
   expect(await key(`status ${keyFile}`, { fd5 }), 9, /lives in the Secret Service key store/);
   const elsewhere = { SECLLAMA_DATA_DIR: `${keyring.home}/elsewhere` };
+  if (!full) {
+    await makeCheapKeyFile(`${keyring.home}/keys.json`, fd5.trim());
+    if (uid !== undefined) await Deno.chown(`${keyring.home}/keys.json`, uid, uid);
+  }
   expect(await key(`init ${keyFile}`, { fd5, env: elsewhere }), 0);
   expect(await key(`rotate ${keyFile}`, { fd5, env: elsewhere }), 0);
   expect(await key(`status ${keyFile}`, { fd5: "another passphrase", env: elsewhere }), 4);

@@ -1,6 +1,6 @@
 /**
  * kill -9 at any point of a pull: every blob under a final name is whole, every listed model verifies, what was fetched is
- * gone on from, and the last pull leaves nothing behind. `SECLLAMA_FULL=1` kills 60 times, else 8.
+ * gone on from, and the last pull leaves nothing behind. `SECLLAMA_FULL=1` kills 60 times, else 5.
  */
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
@@ -10,7 +10,7 @@ import { makeGguf, tensor } from "../../src/models/testing.ts";
 import { ModelStore } from "../../src/models/store.ts";
 import { pushModel, registryIgnored, startDockerRegistry } from "./docker_registry.ts";
 
-const ROUNDS = Deno.env.get("SECLLAMA_FULL") === "1" ? 60 : 8;
+const ROUNDS = Deno.env.get("SECLLAMA_FULL") === "1" ? 60 : 5;
 const CHUNK_BYTES = 1024 * 1024;
 const BIG_BYTES = 24 * CHUNK_BYTES + 4096;
 

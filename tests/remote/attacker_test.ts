@@ -8,6 +8,8 @@ import { HOST_ADDRESS, Lab, labIgnored } from "./lab.ts";
 const PORT = 9443;
 const PROXY = "http://127.0.0.1:11434";
 
+const FULL = Deno.env.get("SECLLAMA_FULL") === "1";
+
 Deno.test({
   name: "remote: an attacker with the gateway's TLS key can deny, and nothing else",
   ignore: labIgnored(),
@@ -103,7 +105,9 @@ Deno.test({
       ["refuse-sealing", "plaintext-refused"],
       ["redirect", ""],
     ];
-    for (const [word, code] of expected) {
+    // Each costs a proxy. What a client makes of each such reply is in src/client/ too, in every run.
+    if (!FULL) console.log("skipped: every other attack; set SECLLAMA_FULL=1");
+    for (const [word, code] of expected.filter((_, at) => FULL || at % 2 === 0)) {
       await t.step(word, async () => {
         await set(word);
         const answer = await ask();

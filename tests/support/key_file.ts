@@ -1,6 +1,6 @@
 /**
  * A key file with nothing in it yet, whose passphrase costs the least that is not refused. Commands keep what it says, so each of
- * them costs a third of a second less; what a new file of theirs costs is in src/keys/stores/ and tests/keyring/cli_test.ts.
+ * them costs a third of a second less; what a new file of theirs costs is in src/keys/stores/ and, in full runs, tests/keyring/cli_test.ts.
  */
 import {
   deriveBoxKey,
