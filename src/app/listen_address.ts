@@ -13,7 +13,7 @@ import {
   type RingSource,
   type StorageSource,
 } from "../keys/mod.ts";
-import { GatewayAuthority, type TlsCredentials } from "../tls/authority.ts";
+import { clockWarnings, GatewayAuthority, type TlsCredentials } from "../tls/authority.ts";
 import { covers, readCertificate } from "../tls/files.ts";
 import { inUrl, isHostName, nameOfUrl } from "../tls/names.ts";
 
@@ -59,7 +59,7 @@ export async function gatewayListenAddress(
   }
   const authority = authorityOf(dataDir, keys);
   await authority.rewrap();
-  const { names } = await authority.ensure([...address, ...checked(config)]);
+  const { certificate, names } = await authority.ensure([...address, ...checked(config)]);
   if (names.length === 0) {
     throw new SecLlamaError("bad-config", "the gateway does not know what other machines call it", {
       field: "--name",
@@ -67,7 +67,8 @@ export async function gatewayListenAddress(
     });
   }
   const tls = await authority.issue([...names, "localhost", "127.0.0.1", "::1"]);
-  return { hostname, remote: true, tls, names, warnings: [] };
+  const warnings = clockWarnings(certificate, new Date());
+  return { hostname, remote: true, tls, names, warnings };
 }
 
 /**

@@ -62,7 +62,7 @@ const READERS: { readonly [name: string]: Reader } = {
 /** Variables that are set for reasons which do not concern us, or that another setting here replaces. */
 const INSTEAD: { readonly [name: string]: string } = {
   OLLAMA_ORIGINS:
-    "web pages are let in one by one, by their exact origin: SECLLAMA_ALLOWED_ORIGINS",
+    "web pages are let in one by one, by their exact origin: SECLLAMA_PROXY_ALLOWED_ORIGINS",
   OLLAMA_DEBUG: "logs are set by SECLLAMA_LOG_LEVEL, and hold no content at any level",
   OLLAMA_LLM_LIBRARY: "the libraries are pinned; for a GPU: SECLLAMA_GPU",
 };

@@ -31,6 +31,33 @@ interface Stored {
   readonly key: string;
 }
 
+/** When this program was written: no clock that is right is before it. */
+const EARLIEST = new Date("2026-01-01T00:00:00Z");
+
+/** Why other machines would refuse the authority's certificate (PEM) by its dates, one line each. */
+export function clockWarnings(certificate: string, now: Date): string[] {
+  const { validFrom, validTo } = new X509Certificate(certificate);
+  const [from, until] = [new Date(validFrom), new Date(validTo)];
+  const clock = `this machine's clock is at ${dayOf(now)}`;
+  if (now < from) {
+    return [
+      `${clock}, before the TLS certificate begins (${
+        dayOf(from)
+      }): no other machine can connect; set the clock, and start serve again`,
+    ];
+  }
+  if (now <= until) return [];
+  return [
+    `${clock}, and the TLS certificate ended on ${
+      dayOf(until)
+    }: no other machine can connect; set the clock, or, if it is right, move tls.json away and pair every client anew: secllama pair NAME --replace --url …`,
+  ];
+}
+
+function dayOf(date: Date): string {
+  return date.toISOString().slice(0, 10);
+}
+
 export class GatewayAuthority {
   readonly #file: ManifestFile;
   readonly #path: string;
@@ -47,7 +74,8 @@ export class GatewayAuthority {
 
   /**
    * The authority's certificate (PEM) and the names it is used for, made if there is none; `names` are added for good.
-   * @throws {SecLlamaError} `key-corrupt` for a damaged file, and what the key store throws.
+   * @throws {SecLlamaError} `key-corrupt` for a damaged file, `bad-config` if one were to be made by a clock that cannot be right, and
+   * what the key store throws.
    */
   ensure(names: readonly string[]): Promise<{ certificate: string; names: readonly string[] }> {
     return this.#file.withLock(async () => {
@@ -94,8 +122,15 @@ export class GatewayAuthority {
     });
   }
 
+  /** @throws {SecLlamaError} `bad-config` where the clock cannot be right: every client is given what is made now, for years. */
   async #make(): Promise<Stored> {
-    const { certificate, pkcs8 } = await makeAuthority(this.#now());
+    const now = this.#now();
+    if (now < EARLIEST) {
+      throw new SecLlamaError("bad-config", `this machine's clock is at ${dayOf(now)}, long ago`, {
+        hint: "set it (timedatectl set-ntp true, or date), then run the command again",
+      });
+    }
+    const { certificate, pkcs8 } = await makeAuthority(now);
     using _wiped = secret(pkcs8);
     const key = toBase64Url(await this.#storage.wrap(pkcs8, CONTEXT));
     return { certificate: toPem("CERTIFICATE", certificate), names: [], key };

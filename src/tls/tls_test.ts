@@ -9,14 +9,14 @@ import { code, managerAt, withFolder } from "../keys/testing.ts";
 import { MemoryStore } from "../keys/stores/memory.ts";
 import { linux } from "../linux/libc.ts";
 import { silentLogger } from "../log.ts";
-import { GatewayAuthority } from "./authority.ts";
+import { clockWarnings, GatewayAuthority } from "./authority.ts";
 import { covers, readCertificate } from "./files.ts";
 import { addressOfName, isHostName } from "./names.ts";
 import { settled, until } from "../../tests/support/patience.ts";
 
 const NAMES = ["gateway.office.example", "10.11.0.5", "fd00::5", "127.0.0.1"];
 
-async function authorityAt(folder: string, store = new MemoryStore()) {
+async function authorityAt(folder: string, store = new MemoryStore(), now?: () => Date) {
   const keys = await openKeySource({
     dataDir: folder,
     env: {},
@@ -24,7 +24,7 @@ async function authorityAt(folder: string, store = new MemoryStore()) {
     store,
     autoInit: true,
   });
-  return new GatewayAuthority(new ManifestFile(folder), keys.storage());
+  return new GatewayAuthority(new ManifestFile(folder), keys.storage(), now);
 }
 
 async function openssl(args: string[], stdin = ""): Promise<{ code: number; text: string }> {
@@ -365,4 +365,34 @@ Deno.test("tls: of a crowd, each is served or told so; connections that begin no
       stop.abort();
       await server.finished;
     }
+  }));
+
+Deno.test("tls: a clock that cannot be right makes no authority; one that does not fit it is said; a century on it is read", () =>
+  withFolder(async (folder) => {
+    const at = (day: string) => () => new Date(`${day}T12:00:00Z`);
+    const store = new MemoryStore();
+    const early = await authorityAt(folder, store, at("1970-01-01"));
+    await assert.rejects(early.ensure(["gw.lan"]), {
+      code: "bad-config",
+      message: /clock is at 1970-01-01/,
+    });
+    assert.equal(await Deno.stat(`${folder}/tls.json`).catch(() => null), null);
+    const late = await authorityAt(folder, store, at("2100-06-01"));
+    const { certificate } = await late.ensure(["gw.lan"]);
+    const { validFrom, validTo } = new X509Certificate(certificate);
+    assert.deepEqual([new Date(validFrom).getUTCFullYear(), new Date(validTo).getUTCFullYear()], [
+      2100,
+      2120,
+    ]);
+    const leaf = new X509Certificate((await late.issue(["gw.lan"])).cert);
+    assert.ok(leaf.checkIssued(new X509Certificate(certificate)));
+    assert.deepEqual(clockWarnings(certificate, at("2101-01-01")()), []);
+    assert.match(
+      clockWarnings(certificate, at("2026-11-30")()).join(),
+      /2026-11-30, before .*2100-05-30/,
+    );
+    assert.match(
+      clockWarnings(certificate, at("2130-01-01")()).join(),
+      /ended on 2120-.*tls\.json/,
+    );
   }));
