@@ -75,6 +75,9 @@ interface Offer extends OfferTerms {
   readonly state: Exclude<OfferState, "expired" | "gone">;
 }
 
+/** How far a clock is corrected that only drifted. */
+const CLOCK_DRIFT_MS = 60_000;
+
 /** The offers of a data folder. */
 export class PairingOffers {
   readonly #file: ManifestFile;
@@ -226,7 +229,9 @@ export class PairingOffers {
   }
 
   #isOpen(offer: Offer): boolean {
-    return offer.state === "open" && this.#now() < offer.expires;
+    const left = offer.expires - this.#now();
+    // A clock that is set back by more than it drifts must not lengthen an offer's life, maybe by years.
+    return offer.state === "open" && left > 0 && left <= PAIRING_LIFE_MS + CLOCK_DRIFT_MS;
   }
 
   /** Different from those that are open: a secret says which offer is meant. */

@@ -134,6 +134,19 @@ Deno.test("offers: after ten minutes, or withdrawn, the words are void", () =>
     assert.deepEqual((await keys.clients().read()).clients, []);
   }));
 
+Deno.test("offers: a clock that is set back lengthens no offer's life", () =>
+  withFolder(async (folder) => {
+    let time = Date.UTC(2100, 0, 1);
+    const { keys, offers } = await place(folder, undefined, () => time);
+    const offer = await offers.open(LAPTOP, FINGERPRINT);
+    time -= 59_000;
+    assert.equal(await offers.state(offer.id), "open", "it had only drifted");
+    time = Date.UTC(2026, 0, 1);
+    assert.equal(await offers.state(offer.id), "expired");
+    assert.equal(await code(offers.redeem(offer.secret.slice(), PK)), "pairing-refused");
+    assert.deepEqual((await keys.clients().read()).clients, []);
+  }));
+
 Deno.test("offers: several at a time, each its own client; never more than eight", () =>
   withFolder(async (folder) => {
     const { keys, offers } = await place(folder);
