@@ -1,7 +1,7 @@
 /** The README's claims, run as it prints them; only the ports are others. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { cli, newHome, ROOT, secllama, startServe } from "./support/serve.ts";
+import { cli, newHome, ROOT, secllama, type Served, startServe } from "./support/serve.ts";
 
 const readme = await Deno.readTextFile(join(ROOT, "README.md"));
 /** What the console block shows: `$ command`, and what follows it. */
@@ -45,10 +45,47 @@ Deno.test("readme: its curl lines answer as it shows, and its banner has the lin
     const printed = JSON.parse(plain!.output.split("\n")[0]!);
     assert.deepEqual([refused.error, refused.code], [printed.error, printed.code]);
     assert.ok(refused.hint.startsWith(printed.hint.replace(/…$/, "")));
+    await ownCommands(served);
   } finally {
     await served.stop();
   }
 });
+
+/** What each of its commands says, on either output, in a folder with a model and a Modelfile. */
+const SAYS: { readonly [command: string]: RegExp } = {
+  'run demo "Where are my keys?"': /^Your keys are in the key store of your operating system/,
+  "import ./model.gguf": /model/,
+  "pull registry.example/me/model":
+    /^error: pulling from registry\.example is not allowed\nhint: to allow/,
+  "create mine -f Modelfile": /mine/,
+  // There is no key store here; with one: tests/keyring.
+  "key rotate": /^error: the key store is not available: .*\nhint: /,
+};
+
+/** The block of commands, each as it is printed. */
+async function ownCommands({ env, proxyUrl }: Served): Promise<void> {
+  const block = [...readme.matchAll(/^npx -y deno@[\d.]+ task secllama (.+)$/gm)]
+    .map(([, command]) => command!.replace(/\s+#.*$/, ""));
+  assert.deepEqual(block, Object.keys(SAYS), "each is run");
+  const folder = await Deno.makeTempDir({ prefix: "secllama-test-" });
+  try {
+    await Deno.copyFile(join(ROOT, "models/demo.gguf"), join(folder, "model.gguf"));
+    await Deno.writeTextFile(join(folder, "Modelfile"), "FROM demo\nSYSTEM Be short.\n");
+    const program = secllama([]).map((word) => `'${word}'`).join(" ");
+    for (const command of block) {
+      const { stdout, stderr } = await shell(`cd '${folder}' && exec ${program} ${command}`, {
+        ...env,
+        OLLAMA_HOST: new URL(proxyUrl).host,
+      });
+      const said = new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr);
+      assert.match(said, SAYS[command]!, command);
+    }
+    const list = await cli(["list"], { env });
+    assert.match(list.stdout, /^mine:latest [^]*^model:latest /m);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
 
 Deno.test("readme: each test that it names is there", async () => {
   // One command may name several. Without a path it is all of them.

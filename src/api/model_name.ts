@@ -48,6 +48,8 @@ export function parseModelName(text: string): ModelName {
       field: "model",
       hint: /^https?:/i.test(text)
         ? "a name is not a web address: leave https:// out, as in registry.example/me/mine:latest"
+        : /^(?:\.{0,2}|~|[A-Za-z]:)[\\/]|\.gguf$/i.test(text)
+        ? "a file is taken in first, and has a name then: secllama import FILE"
         : "a name is letters, digits, `_`, `-` and `.`, as in: demo, llama3.2:1b, me/mine:latest",
     });
   }

@@ -1,4 +1,5 @@
 /** `secllama backup` and `secllama restore`: all that a host keeps but its models, in one sealed file. */
+import { dirname } from "node:path";
 import type { Bytes } from "../bytes.ts";
 import { announcedServes } from "../app/serve_announcement.ts";
 import { type BackedUpKeys, makeBackup } from "../backup/make.ts";
@@ -45,6 +46,13 @@ outside (--key-fd, a credential, SECLLAMA_KEY). serve may run meanwhile.\n${EXIT
     const path = context.positionals[0]!;
     const { config, dataDir } = await readSettings(context);
     await ensureDataDirectory(dataDir);
+    // Before anybody thinks up a passphrase for it.
+    if (await isThere(path)) {
+      throw new SecLlamaError("usage", `${path} exists already`, { hint: HINTS.newFile });
+    }
+    if (!await isThere(dirname(path))) {
+      throw new SecLlamaError("usage", `there is no folder ${dirname(path)}`);
+    }
     using passphrase = secret(await passphraseOf(context, true));
     checkNewPassphrase(passphrase);
     await using keys = await openKeys(context, dataDir);
@@ -107,6 +115,7 @@ does it with --replace only. serve and proxy must not run. A restore that was ki
     }
     // Until it is done: while the passphrase is asked for, too, none starts.
     using _alone = await ownFolder(dataDir);
+    if (!await isThere(path)) throw new SecLlamaError("usage", `there is no file ${path}`);
     using passphrase = secret(await passphraseOf(context, false));
     await using keys = await openKeys(context, dataDir);
     const done = await restoreBackup(path, {
@@ -194,4 +203,8 @@ async function passphraseOf(context: CommandContext, confirm: boolean) {
   throw new SecLlamaError("key-cancelled", "no passphrase was given for the backup", {
     hint: "give it on a file descriptor, --backup-passphrase-fd N, or run on a terminal",
   });
+}
+
+function isThere(path: string): Promise<boolean> {
+  return Deno.lstat(path).then(() => true, () => false);
 }

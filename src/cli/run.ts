@@ -123,6 +123,7 @@ function sessionSettings(context: CommandContext): Settings {
   if (think !== undefined && !["true", "false", "low", "medium", "high"].includes(think)) {
     throw new SecLlamaError("usage", "--think must be true, false, low, medium or high", {
       field: "--think",
+      hint: "for instance: --think false",
     });
   }
   return {

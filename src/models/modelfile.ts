@@ -274,6 +274,9 @@ function quote(text: string): string {
   return /^[^"\s]+$/.test(text) ? text : `"""${text}"""`;
 }
 
-function bad(message: string, hint?: string): SecLlamaError {
-  return new SecLlamaError("bad-modelfile", message, hint === undefined ? {} : { hint });
+function bad(
+  message: string,
+  hint = "correct that; for what a Modelfile may have: secllama help models",
+): SecLlamaError {
+  return new SecLlamaError("bad-modelfile", message, { hint });
 }

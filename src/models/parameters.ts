@@ -83,7 +83,11 @@ export function checkParameter(name: string, value: unknown, where: string): Par
       hint: `known parameters: ${Object.keys(PARAMETERS).join(", ")}`,
     });
   }
-  const wrong = (wanted: string) => bad(`${where}: ${name} must be ${wanted}`, { field: name });
+  const wrong = (wanted: string) =>
+    bad(`${where}: ${name} must be ${wanted}`, {
+      field: name,
+      hint: "correct it, or leave it out: then the model's own counts",
+    });
   switch (row.type) {
     case "boolean":
       if (typeof value === "boolean") return value;

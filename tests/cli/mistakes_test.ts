@@ -27,6 +27,9 @@ const FILES = {
   "Modelfile": "FROM nothing-here\n",
   "Modelfile.typo": "FORM demo\n",
   "Modelfile.param": "FROM demo\nPARAMETER temprature 0.3\n",
+  "Modelfile.word": "FROM demo\nPARAMETER temperature hot\n",
+  "Modelfile.open": 'FROM demo\nSYSTEM """You are\n',
+  "Modelfile.role": "FROM demo\nMESSAGE robot hi\n",
   "wrong.key": "my secret key\n",
   "typo.toml": "prot = 8080\n",
 };

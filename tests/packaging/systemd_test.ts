@@ -41,6 +41,40 @@ async function status(machine: Machine): Promise<Status> {
   return JSON.parse((await machine.sh("secllama service status --json")).stdout);
 }
 
+/** `secllama uninstall` beside units that a real `service install` made and started: of the user, and of the system. */
+async function takenAway(machine: Machine): Promise<void> {
+  const unit = "/home/amelie/.config/systemd/user/secllama.service";
+  const running = await machine.sh("secllama uninstall --yes", "amelie");
+  assert.ok(running.code === 8 || running.code === 9, running.stderr);
+  assert.match(running.stderr, /^error: a serve.* runs[^]*hint: end it/m);
+  await works(machine, "systemctl --user is-active secllama.service", "amelie");
+  await works(machine, "systemctl --user stop secllama.service", "amelie");
+  const { code, stdout, stderr } = await machine.sh("secllama uninstall --yes", "amelie");
+  assert.deepEqual([code, stdout], [0, "removed\n"], stderr);
+  assert.ok(stderr.includes(`still there: ${unit}  (to take it away: secllama service uninstall)`));
+  await works(machine, "secllama service uninstall", "amelie");
+  const again = await machine.sh("secllama uninstall --yes", "amelie");
+  assert.deepEqual([again.code, again.stdout], [0, "there is nothing to remove\n"], again.stderr);
+  assert.ok(!again.stderr.includes("/home/amelie"), again.stderr);
+  // The program itself lies there from another step.
+  const left =
+    "find ~ -iname '*secllama*' ! -path ~/secllama; secret-tool search --all service secllama";
+  assert.equal((await machine.sh(left, "amelie")).stdout, "");
+
+  // What the system's service has is named with how it goes; once that is done nothing is.
+  const named = (text: string) =>
+    [...text.matchAll(/^still there: (\S+) {2}\(to take it away: (.+)\)$/gm)].map(([, path]) =>
+      path!
+    );
+  const root = await machine.sh("secllama uninstall --yes");
+  assert.deepEqual(named(root.stderr).sort(), [
+    "/etc/secllama/secllama-key.cred",
+    "/var/lib/secllama",
+  ], root.stderr);
+  await works(machine, `rm -r ${named(root.stderr).join(" ")}`);
+  assert.deepEqual(named((await machine.sh("secllama uninstall --yes")).stderr), []);
+}
+
 Deno.test({
   name: "service: under a real systemd, as docs/install.md prints it",
   ignore: systemdIgnored(),
@@ -288,7 +322,7 @@ Deno.test({
       const { code, stderr } = await machine.sh("secllama service install --system", "amelie");
       assert.equal(code, 9);
       assert.match(stderr, /only root may install[^]*hint: .*--user/);
-      await works(machine, "secllama service uninstall", "amelie");
+      await takenAway(machine);
     });
 
     await t.step(

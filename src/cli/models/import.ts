@@ -1,6 +1,7 @@
 /** `secllama import`. */
 import { SecLlamaError } from "../../errors.ts";
 import { joinsMessages } from "../../models/capabilities.ts";
+import { openRegularFile } from "../../models/gguf.ts";
 import { nameOfFile } from "../../models/names.ts";
 import { RECORDING_OPTIONS, recordingAlone } from "../audit/act.ts";
 import { modelFields } from "../audit/fields.ts";
@@ -53,6 +54,8 @@ A model that sees comes in two files; the second, often called mmproj, is the pr
       });
     }
     const store = await modelStoreFor(context);
+    // What is no file is told so, before its name is.
+    (await openRegularFile(path)).close();
     const name = typeof chosen === "string" ? chosen : nameOfFile(path);
     if (chosen === undefined && await store.has(name)) {
       throw new SecLlamaError("bad-request", `there is a model ${name} already`, {
