@@ -1,5 +1,6 @@
 /** What passed and has not changed since need not be checked again: digests of what was checked, in a file beside the tests' others. */
 import { createHash } from "node:crypto";
+import { dirname } from "node:path";
 
 /** One check, and what it was made of when it last passed. */
 const STAMPS = "build/test/checked.json";
@@ -11,13 +12,14 @@ const MADE = new Set([".git", "node_modules", "build", "dist", "coverage", "__py
 export async function digestTree(root = "."): Promise<string> {
   const hash = createHash("sha256").update(Deno.version.deno);
   const walk = async (folder: string) => {
-    const entries = await Array.fromAsync(Deno.readDir(folder));
+    // What a test has made there for a moment may be gone by now.
+    const entries = await Array.fromAsync(Deno.readDir(folder)).catch(() => []);
     for (const { name, isDirectory, isFile } of entries.sort((a, b) => a.name < b.name ? -1 : 1)) {
       const path = `${folder}/${name}`;
       if (isDirectory && !MADE.has(name)) await walk(path);
       if (!isFile) continue;
       // A length before each: no two trees are the same bytes.
-      const bytes = await Deno.readFile(path);
+      const bytes = await Deno.readFile(path).catch(() => new Uint8Array());
       hash.update(JSON.stringify([path, bytes.length])).update(bytes);
     }
   };
@@ -57,6 +59,7 @@ export async function checkChanged(
     // What was changed meanwhile may have been read before or after.
     if (await digestTree(root) !== digest) continue;
     stamps[name] = digest;
+    await Deno.mkdir(dirname(file), { recursive: true });
     await Deno.writeTextFile(file, JSON.stringify(stamps));
   }
   return left;
