@@ -16,6 +16,7 @@ import {
   type KeySourceOptions,
   ManifestFile,
   openKeySource,
+  openLastingKeySource,
   PairingOffers,
   type StorageSource,
 } from "../keys/mod.ts";
@@ -205,7 +206,9 @@ async function openKeys(
   { keySource, settings: { config } }: ServeOptions,
   shutdown: Shutdown,
 ): Promise<KeySource> {
-  const keys = await openKeySource({
+  // A key in memory has no fleet.
+  const open = config.fleet === "" ? openKeySource : openLastingKeySource;
+  const keys = await open({
     ...keySource,
     autoInit: true,
     maxAgeDays: config.keyMaxAgeDays,

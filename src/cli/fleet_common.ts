@@ -2,7 +2,7 @@
 import { ensureDataDirectory } from "../config/data_folder.ts";
 import { EXIT, SecLlamaError } from "../errors.ts";
 import { FleetState } from "../fleet/state.ts";
-import { type KeySource, lasting, ManifestFile, openKeySource } from "../keys/mod.ts";
+import { type KeySource, ManifestFile, openLastingKeySource } from "../keys/mod.ts";
 import { hardenSelf } from "../sandbox/mod.ts";
 import type { CommandContext } from "./command.ts";
 import { keySourceOptions } from "./key_options.ts";
@@ -16,15 +16,10 @@ export async function withFleet(
   hardenSelf(); // before a key is in memory
   const { config, dataDir } = await readSettings(context);
   await ensureDataDirectory(dataDir);
-  using keys = await openKeySource({
+  using keys = await openLastingKeySource({
     ...keySourceOptions(context, dataDir),
     clientGraceMs: config.clientGraceMs,
     autoInit: true,
-  }).catch((error) => {
-    if (!(error instanceof SecLlamaError) || error.hint === undefined) throw error;
-    const { code, message, field } = error;
-    const hint = lasting(error.hint);
-    throw new SecLlamaError(code, message, { hint, cause: error, ...(field && { field }) });
   });
   if (keys.ephemeral) {
     throw new SecLlamaError("key-refused", "a key in memory has no fleet", {

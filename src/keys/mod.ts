@@ -34,10 +34,9 @@ export type {
   RingSource,
   StorageSource,
 } from "./key_source.ts";
-export { type KeySourceOptions, openKeySource } from "./source.ts";
+export { type KeySourceOptions, openKeySource, openLastingKeySource } from "./source.ts";
 export { type FileSystem, ManifestFile, writeFileAtomically } from "./keyset/manifest_file.ts";
 export { type BackendOptions, systemStore } from "./stores/backend.ts";
-export { lasting } from "./stores/packages.ts";
 export type { Backend, KeyStore, StoreStatus, YesNoUnknown } from "./stores/store.ts";
 export { sealerTo, type SealTo } from "./clients/sealed_credentials.ts";
 export { type OfferState, type OfferTerms, PairingOffers } from "./clients/offers.ts";

@@ -11,6 +11,7 @@ import { KeyManager } from "./keyset/manager.ts";
 import { ManifestFile } from "./keyset/manifest_file.ts";
 import { StoreSource } from "./store_source.ts";
 import { type BackendOptions, chooseBackend } from "./stores/backend.ts";
+import { lasting } from "./stores/packages.ts";
 import type { StoreStatus } from "./stores/store.ts";
 
 /** Where the keys come from, and what to do where there are none. */
@@ -75,6 +76,20 @@ export async function openKeySource(options: KeySourceOptions): Promise<KeySourc
     }
   }
   return await StoreSource.make(manager, { ...options, initialised });
+}
+
+/** As {@link openKeySource}, for what a key in memory is of no use to: no hint names one. */
+export async function openLastingKeySource(options: KeySourceOptions): Promise<KeySource> {
+  try {
+    return await openKeySource(options);
+  } catch (cause) {
+    if (!(cause instanceof SecLlamaError) || cause.hint === undefined) throw cause;
+    const { code, message, field, hint } = cause;
+    throw new SecLlamaError(code, message, {
+      ...{ hint: lasting(hint), cause },
+      ...(field !== undefined && { field }),
+    });
+  }
 }
 
 /** Why the quick start may use a key in memory instead; undefined if it must use the store, or fail. */

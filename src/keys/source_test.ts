@@ -5,9 +5,10 @@ import { utf8 } from "../bytes.ts";
 import { SecLlamaError } from "../errors.ts";
 import { chooseBackend } from "./stores/backend.ts";
 import { encodeKey, kidOf, newKey } from "./keyset/kid.ts";
-import { openKeySource } from "./source.ts";
+import { openKeySource, openLastingKeySource } from "./source.ts";
 import type { KeyStore, StoreStatus } from "./stores/store.ts";
 import { MemoryStore } from "./stores/memory.ts";
+import { storeHint } from "./stores/packages.ts";
 import { code, entriesOf, managerAt, withFolder } from "./testing.ts";
 
 const text = (key: Uint8Array) => new TextDecoder().decode(encodeKey(key));
@@ -267,3 +268,23 @@ async function descriptorOf(path: string): Promise<number | undefined> {
     if (target === path) return Number(name);
   }
 }
+
+Deno.test("source: who needs a key that lasts is told of none in memory", () =>
+  withFolder(async (folder) => {
+    class Gone extends MemoryStore {
+      override get(): Promise<never> {
+        return Promise.reject(
+          new SecLlamaError("key-store-unavailable", "gone", { hint: storeHint("log in") }),
+        );
+      }
+    }
+    const options = { ...base, dataDir: folder, store: new Gone(), autoInit: true };
+    await openKeySource({ ...options, store: new MemoryStore() });
+    await assert.rejects(openKeySource(options), { hint: /--ephemeral/ });
+    await assert.rejects(openLastingKeySource(options), (error: SecLlamaError) => {
+      assert.equal(error.code, "key-store-unavailable");
+      assert.match(error.hint!, /--key-file FILE/);
+      assert.doesNotMatch(error.hint!, /ephemeral/);
+      return true;
+    });
+  }));
