@@ -21,6 +21,11 @@ export function constant(word: string): unknown {
   return WRONG;
 }
 
+/** Whether a word is the letters in front of a text, as in `r"\d+"`, of which a quote follows. */
+export function isPrefix(word: string, behind: string): boolean {
+  return /^(?:[rfbu]|rb|br|rf|fr)$/i.test(word) && /["']/.test(behind);
+}
+
 /** @param into Where the value is written as it comes, as JSON. */
 export function* pythonValue(source: Source, depth: number, into?: Draft): Reading<unknown> {
   yield* source.space();
@@ -33,7 +38,9 @@ export function* pythonValue(source: Source, depth: number, into?: Draft): Readi
   }
   if (next === "{") return yield* mapping(source, depth, into);
   const word = yield* source.takeWhile((char) => /[\w.+-]/.test(char));
-  if ((yield* source.peek()) === undefined) return new Cut();
+  const behind = yield* source.peek();
+  if (behind === undefined) return new Cut();
+  if (isPrefix(word, behind)) return yield* pythonString(source, behind, into, /r/i.test(word));
   const number = /^[-+]?[\d.]/.test(word) ? exactNumber(word.replace(/^\+|_/g, "")) : undefined;
   const value = number === undefined ? constant(word) : Number.isNaN(number) ? WRONG : number;
   if (value !== WRONG) into?.add(exactText(value));
@@ -107,7 +114,13 @@ const DIGITS: Readonly<Record<string, number>> = { x: 2, u: 4, U: 8 };
 /** What comes behind a value: a quote that none of them follows is of the text, as in `'it's'`, which LFM2's templates write. */
 const BEHIND = ",)]}:";
 
-function* pythonString(source: Source, quote: string, into?: Draft): Reading<unknown> {
+/** @param raw Backslashes are as they stand; one in front of a quote keeps the text from its end. */
+export function* pythonString(
+  source: Source,
+  quote: string,
+  into?: Draft,
+  raw = false,
+): Reading<unknown> {
   const triple = yield* source.skip(quote.repeat(3));
   if (!triple) yield* source.skip(quote);
   const end = triple ? quote.repeat(3) : quote;
@@ -127,10 +140,16 @@ function* pythonString(source: Source, quote: string, into?: Draft): Reading<unk
       continue;
     }
     yield* source.skip("\\");
-    const escaped = yield* pythonEscape(source);
+    const escaped = raw ? yield* rawPair(source) : yield* pythonEscape(source);
     if (escaped instanceof Cut) return escaped;
     add(escaped);
   }
+}
+
+/** A backslash that was read, and what stands behind it. */
+function* rawPair(source: Source): Reading<string | Cut> {
+  if ((yield* source.peek()) === undefined) return new Cut();
+  return `\\${yield* source.takeWhile(first())}`;
 }
 
 /** What stands for the escape whose backslash was read. */

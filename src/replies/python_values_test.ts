@@ -120,6 +120,45 @@ Deno.test("python's literals: an escape is what Python makes of it", async () =>
   assert.ok(read > texts.length / 4);
 });
 
+Deno.test("python's literals: a text with letters in front is one, and a raw one keeps its backslashes", async () => {
+  const random = seeded(seeds(1)[0]!);
+  const below = (limit: number) => Math.floor(random() * limit);
+  const parts = [
+    "\\d+",
+    "\\",
+    "\\\\",
+    "\\'",
+    '\\"',
+    "\\n",
+    "é",
+    "😀",
+    " ",
+    ",",
+    "(",
+    "\\😀",
+    "a\\é",
+  ];
+  const texts = Array.from({ length: FULL ? 2000 : 200 }, () => {
+    const letters = ["r", "R", "u", "U", ""][below(5)]!;
+    const quote = ["'", '"', "'''"][below(3)]!;
+    const text = Array.from({ length: below(6) }, () => parts[below(parts.length)]).join("");
+    return `${letters}${quote}${text}${quote}`;
+  });
+  let read = 0;
+  for (const [at, wanted] of (await python(texts.map((text) => ({ read: text })))).entries()) {
+    if (typeof wanted !== "string") continue;
+    read++;
+    const size = 1 + below(4);
+    assert.deepEqual(said(`[say(text=${texts[at]!})]`, size), [{ text: wanted }], texts[at]);
+    assert.deepEqual(said(`[say(${texts[at]!})]`, size), [{ text: wanted }], texts[at]);
+    assert.deepEqual(said(`[say(text=[${texts[at]!}, 1])]`, size), [{ text: [wanted, 1] }]);
+  }
+  assert.ok(read > texts.length / 2, `${read} of ${texts.length}`);
+  // What stands for another value in Python stands for its text here.
+  assert.deepEqual(said('[say(text=f"a {b}")]', 3), [{ text: "a {b}" }]);
+  assert.deepEqual(said("[say(text=rb'\\d')]", 1), [{ text: "\\d" }]);
+});
+
 Deno.test("python's literals: a list that a template prints as Python does is a list where one is wanted, and text elsewhere", () => {
   const tools = new Tools([{
     name: "write",

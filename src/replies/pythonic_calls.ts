@@ -2,7 +2,7 @@
 import { exactText } from "../exact_json.ts";
 import type { Draft } from "./draft.ts";
 import type { Calls } from "./json_calls.ts";
-import { constant, pythonValue } from "./python_values.ts";
+import { constant, isPrefix, pythonString, pythonValue } from "./python_values.ts";
 import type { Reading, Source } from "./source.ts";
 import type { ParsedCall, Tools } from "./tools.ts";
 import { Cut, WRONG } from "./values.ts";
@@ -61,12 +61,15 @@ export function* pythonCall(source: Source, tools: Tools): Reading<Calls> {
       source.drafted();
       value = yield* pythonValue(source, 0, draft);
     } else {
-      if ((yield* source.peek()) === undefined) return cut();
+      const behind = yield* source.peek();
+      if (behind === undefined) return cut();
+      const isText = isPrefix(word, behind);
       value = constant(word);
-      if (value === WRONG) return undefined;
+      if (value === WRONG && !isText) return undefined;
       if (position === 0) draft = source.draft(name);
       draft?.key(key);
-      draft?.add(exactText(value));
+      if (isText) value = yield* pythonString(source, behind, draft, /r/i.test(word));
+      else draft?.add(exactText(value));
     }
     if (value === WRONG) return undefined;
     if (value instanceof Cut) return cut();
