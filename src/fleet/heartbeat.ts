@@ -1,4 +1,5 @@
 /** A host's reports, out and in: it says what it has, and knows what the others said. */
+import { runnerName } from "../api/runner_name.ts";
 import { toHex } from "../bytes.ts";
 import type { FleetMember } from "./host.ts";
 import { RECORDS } from "./bundle.ts";
@@ -94,7 +95,7 @@ export class Heartbeat implements Disposable {
   }
 
   /**
-   * Where a client's model should be asked for, `<label>.<hid>`; undefined: nobody else that is there has it.
+   * Where a client's model should be asked for, `<label>.<hid>`, of a host without a label its id alone; undefined: nobody else that is there has it.
    * @param o.without A host that was not reached, 32 hexadecimal digits. `here`: whether this host may be it.
    */
   place(o: { client: string; model: string; without?: string; here: boolean }): string | undefined {
@@ -102,7 +103,7 @@ export class Heartbeat implements Disposable {
     const others = this.others().filter(({ hid }) => hid !== o.without);
     const us = o.here && this.#own !== undefined ? [{ hid: own, report: this.#own }] : [];
     const found = placeFor([...us, ...others], o);
-    return found && `${found.report.label}.${found.hid}`;
+    return found && runnerName(found.hid, found.report.label);
   }
 
   [Symbol.dispose](): void {

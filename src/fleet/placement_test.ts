@@ -193,5 +193,14 @@ Deno.test("heartbeat: hosts know of each other while they are heard, and no old 
   await store.put(RECORDS.report(hidOf(3)), sealReport(report({ at: 9 }), key, hidOf(1)));
   await beat();
   assert.equal(one.others().length, 1);
+  // One that says no label, as hosts of an earlier version may, is named so that clients can read it.
+  const nameless = sealReport(
+    report({ label: "", models: [row("only:latest")] }),
+    key,
+    hidOf(4),
+  );
+  await store.put(RECORDS.report(hidOf(4)), nameless);
+  await beat();
+  assert.equal(at(false, "only:latest"), hidOf(4));
   assert.equal(toHex(key), "07".repeat(32));
 });
