@@ -47,10 +47,10 @@ outside (--key-fd, a credential, SECLLAMA_KEY). serve may run meanwhile.\n${EXIT
     const { config, dataDir } = await readSettings(context);
     await ensureDataDirectory(dataDir);
     // Before anybody thinks up a passphrase for it.
-    if (await isThere(path)) {
+    if (await look(path) === "there") {
       throw new SecLlamaError("usage", `${path} exists already`, { hint: HINTS.newFile });
     }
-    if (!await isThere(dirname(path))) {
+    if (await look(dirname(path)) === "missing") {
       throw new SecLlamaError("usage", `there is no folder ${dirname(path)}`);
     }
     using passphrase = secret(await passphraseOf(context, true));
@@ -115,7 +115,9 @@ does it with --replace only. serve and proxy must not run. A restore that was ki
     }
     // Until it is done: while the passphrase is asked for, too, none starts.
     using _alone = await ownFolder(dataDir);
-    if (!await isThere(path)) throw new SecLlamaError("usage", `there is no file ${path}`);
+    if (await look(path) === "missing") {
+      throw new SecLlamaError("usage", `there is no file ${path}`);
+    }
     using passphrase = secret(await passphraseOf(context, false));
     await using keys = await openKeys(context, dataDir);
     const done = await restoreBackup(path, {
@@ -205,6 +207,10 @@ async function passphraseOf(context: CommandContext, confirm: boolean) {
   });
 }
 
-function isThere(path: string): Promise<boolean> {
-  return Deno.lstat(path).then(() => true, () => false);
+/** Where it cannot be looked, whoever opens it says why. */
+function look(path: string): Promise<"there" | "missing" | "unknown"> {
+  return Deno.lstat(path).then(
+    () => "there",
+    (error) => error instanceof Deno.errors.NotFound ? "missing" : "unknown",
+  );
 }
