@@ -19,6 +19,9 @@ const NAMES: Readonly<Record<string, readonly string[]>> = {
   "/v1/messages": ["messages", "system", "tools", "tool_choice", "thinking", "output_config"],
 };
 
+const FULL = Deno.env.get("SECLLAMA_FULL") === "1";
+if (!FULL) console.log("skipped: two thirds of the cases; set SECLLAMA_FULL=1");
+
 /** Keys that mean something somewhere, so that nested objects get past the first check. */
 const KEYS = fc.constantFrom(
   "role",
@@ -84,7 +87,7 @@ for (const [path, names] of Object.entries(NAMES)) {
         assert.ok([200, 400].includes(response.status), `${response.status} ${text}`);
         assert.ok(!text.includes("internal error"), text);
       }),
-      { seed: SEED, numRuns: 300 },
+      { seed: SEED, numRuns: FULL ? 300 : 100 },
     );
   });
 }
