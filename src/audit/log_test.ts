@@ -109,6 +109,13 @@ Deno.test("audit: retention takes texts and leaves what proves the rest", () =>
     const verdict = await rig.verify();
     assert.deepEqual([verdict.problems, verdict.forgotten], [[], 28]);
     assert.deepEqual(rig.verifyPublic().problems, []);
+    // Under somebody else's key nothing is known of retention, and that is not what is said.
+    await withLog(async (other) => {
+      using stranger = await AuditSigner.of(other.manager);
+      using db = AuditDatabase.read(rig.folder)!;
+      const { problems } = verifyLog(db, { key: stranger.signing.publicKey });
+      assert.deepEqual(problems.map(({ what }) => what), ["no head is signed by the given key"]);
+    });
     const file = new TextDecoder("latin1").decode(
       await Deno.readFile(join(rig.folder, AUDIT_FILE)),
     );

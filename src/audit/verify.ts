@@ -291,19 +291,22 @@ class Check {
   #end(n: number): void {
     const { seen, unnoted, key } = this.options;
     if (unnoted !== undefined) this.#notes.push(unnoted);
-    if (this.#lastForgotten >= this.#prunedUpTo) {
+    const isExport = this.file.count !== undefined;
+    // The host's tags vouch for lines that no head counts yet.
+    const tagged = this.options.signers !== undefined && this.#untagged === 0;
+    const isNobodys = (n > 0 || isExport) && this.#proven === 0 && !tagged;
+    // Under another's key nothing is known of retention either: that it is another's is what is to be said.
+    const isOthers = isNobodys && this.#foreignHeads > 0;
+    if (this.#lastForgotten >= this.#prunedUpTo && !isOthers) {
       this.#problem(this.#prunedUpTo, this.#lastForgotten, "a text is gone that no retention took");
     }
     if (seen?.log === toHex(this.file.id) && seen.size > n) {
       this.#problem(n, seen.size - 1, "missing: this machine has seen them; put back from earlier");
     }
     const { count = n } = this.file;
-    const isExport = this.file.count !== undefined;
     if (count > n) this.#problem(n, count - 1, "missing: the export says that it has them");
     if (count < n) this.#problem(count, n - 1, "more than the export says that it has");
-    // The host's tags vouch for lines that no head counts yet.
-    const tagged = this.options.signers !== undefined && this.#untagged === 0;
-    if ((n > 0 || isExport) && this.#proven === 0 && this.#problems.length === 0 && !tagged) {
+    if (isNobodys && this.#problems.length === 0) {
       this.#problem(
         0,
         Math.max(0, n - 1),

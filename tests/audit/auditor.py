@@ -1,9 +1,10 @@
 """Checks an export of the audit log, or the proof of a line, with nothing of ours: Python's standard library and cryptography.
 
-    auditor.py KEY.pem EXPORT.jsonl | PROOF.json      prints what holds; exit status 1 if anything does not
+    auditor.py KEY.pem EXPORT.jsonl | PROOF.json ...      prints what holds; exit status 1 if anything does not
 """
 import base64, hashlib, json, sys
-from cryptography.hazmat.primitives.serialization import load_pem_public_key
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
 
 
 def cbor(b, i=0):
@@ -36,13 +37,23 @@ def bstr(b):
     return (bytes([0x40 + n]) if n < 24 else bytes([0x58, n]) if n < 256 else b"\x59" + n.to_bytes(2, "big")) + b
 
 
-def head(text, key):
-    """What a signed head says, once its signature holds (RFC 9052, section 4.4)."""
-    (protected, _, payload, signature), _ = cbor(base64.b64decode(text))
-    assert cbor(protected)[0][1] == -8, "EdDSA"
-    key.verify(signature, b"\x84\x6aSignature1" + bstr(protected) + bstr(b"") + bstr(payload))
+name = lambda raw: hashlib.sha256(raw).digest()[:8]  # of a key, in heads
+
+
+def head(text):
+    """What a signed head says: size, root, and who signed it, as a test of the signature (RFC 9052, section 4.4)."""
+    b = base64.b64decode(text, validate=True)
+    assert b[0] == 0xd2, "no COSE_Sign1"
+    (protected, _, payload, signature), end = cbor(b)
+    assert end == len(b) and cbor(protected)[0][1] == -8, "EdDSA"
     said = cbor(payload)[0]
-    return said[2], said[3]
+
+    def by(keys):
+        """Whether one of these keys made it; an error if it names one that did not."""
+        key = keys.get(cbor(protected)[0][4])
+        if key: key.verify(signature, b"\x84\x6aSignature1" + bstr(protected) + bstr(b"") + bstr(payload))
+        return key is not None
+    return said[2], said[3], by
 
 
 leaf = lambda b: hashlib.sha256(b"\0" + b).digest()
@@ -58,11 +69,13 @@ def root(leaves):
 
 
 def main(key_path, path):
-    key = load_pem_public_key(open(key_path, "rb").read())
+    first_key = load_pem_public_key(open(key_path, "rb").read())
+    keys = {name(first_key.public_bytes(Encoding.Raw, PublicFormat.Raw)): first_key}
     text = open(path).read()
     if '"secllama_proof"' in text:
         proof = json.loads(text)
-        size, wanted = head(proof["head"], key)
+        size, wanted, by = head(proof["head"])
+        assert by(keys), "signed by another key"
         fn, sn, r = proof["index"], size - 1, leaf(proof["line"].encode())
         for p in map(bytes.fromhex, proof["path"]):
             if fn % 2 or fn == sn:
@@ -72,23 +85,42 @@ def main(key_path, path):
                 r = node(r, p)
             fn, sn = fn >> 1, sn >> 1
         assert sn == 0 and r == wanted and size == proof["size"], "not in the tree"
-        return print("proven", proof["index"])
-    leaves, heads, covered = [], 0, 0
+        return f"proven {proof['index']}"
+    leaves, heads, said, gone = [], [], [], -1
     first, *rows = map(json.loads, text.splitlines())
     for row in rows:
         if "line" in row:
-            assert json.loads(row["line"])["n"] == len(leaves), "out of order"
+            line = json.loads(row["line"])
+            assert line["n"] == len(leaves), "out of order"
+            assert line.get("endorsed", True), "a key that the one before does not vouch for"
+            said.append(line)
             leaves.append(leaf(row["line"].encode()))
-        elif "forgotten" in row: leaves.append(bytes.fromhex(row["forgotten"]))
-        elif "head" in row:
-            size, wanted = head(row["head"], key)
-            assert root(leaves[:size]) == wanted, f"the first {size} lines are not what was signed"
-            heads, covered = heads + 1, max(covered, size)
+        elif "forgotten" in row:
+            gone = len(leaves)
+            assert row["n"] == gone, "out of order"
+            leaves.append(bytes.fromhex(row["forgotten"]))
+        else: heads.append(head(row["head"]))
+    signed, covered, pruned = 0, 0, 0
+    for size, wanted, by in sorted(heads, key=lambda one: one[0]):
+        if not by(keys): continue
+        assert root(leaves[:size]) == wanted, f"the first {size} lines are not what was signed"
+        signed, covered = signed + 1, size
+        # What is signed may name the next key, and what retention took.
+        for line in (one for one in said if one["n"] < size):
+            if line["event"] in ("audit-begun", "audit-key"):
+                raw = base64.urlsafe_b64decode(line["key"] + "=")
+                keys[name(raw)] = Ed25519PublicKey.from_public_bytes(raw)
+            if line["event"] == "audit-pruned": pruned = max(pruned, line["before"])
     assert covered == len(leaves) == first["lines"], "cut"
-    print("whole", len(leaves), heads)
+    assert gone < pruned or gone < 0, "a text is gone"
+    return f"whole {len(leaves)} {signed}"
 
 
-try:
-    main(*sys.argv[1:])
-except Exception as error:
-    sys.exit(f"not whole: {type(error).__name__} {error}")
+failed = False
+for path in sys.argv[2:]:
+    try:
+        print(main(sys.argv[1], path))
+    except Exception as error:
+        failed = True
+        print(f"not whole: {type(error).__name__} {error}", file=sys.stdout if len(sys.argv) > 3 else sys.stderr)
+sys.exit(failed)

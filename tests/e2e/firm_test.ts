@@ -447,6 +447,11 @@ Deno.test("firm: tokens, the record, an auditor, a log that cannot be written; n
 
     await t.step("retention, as the page says", async () => {
       await asPrinted("Retention");
+      const year = new Date().getUTCFullYear() + 1;
+      await run(`secllama audit prune --before ${year}-01-01`, 2);
+      assert.doesNotMatch(await run("secllama audit verify"), /taken away/);
+      assert.match(await run("secllama audit list --event exchange"), /exchange/, "control");
+      await run("secllama audit list --event exchanges", 2);
       await run("secllama audit prune --before 0s");
       assert.match(
         await run("secllama audit verify"),

@@ -20,7 +20,7 @@ import { readSettings } from "../settings.ts";
 import { listCommand } from "./list.ts";
 import { openForReading } from "./open.ts";
 import { writeRows } from "./output.ts";
-import { readTime } from "./time.ts";
+import { readPast } from "./time.ts";
 import { verifyCommand } from "./verify.ts";
 
 const key: Command = {
@@ -98,7 +98,7 @@ const prune: Command = {
 it was pruned, up to which line, and by whom is a line itself.\n${EXIT_CODES}`,
   async run(context) {
     hardenSelf(); // before a key is in memory
-    const beforeMs = readTime("--before", stringOption(context, "before"));
+    const beforeMs = readPast("--before", stringOption(context, "before"));
     const { dataDir } = await readSettings(context);
     using keys = await openKeySource(keySourceOptions(context, dataDir));
     // It is recorded whatever the settings say of other acts: what is not said would look like a theft.

@@ -1,6 +1,7 @@
 /** `secllama audit list`. */
-import { type AuditLine, parseLine } from "../../audit/mod.ts";
+import { AUDIT_EVENTS, type AuditLine, parseLine } from "../../audit/mod.ts";
 import { EXIT, SecLlamaError } from "../../errors.ts";
+import { closest } from "../../suggest.ts";
 import { type Command, flag, JSON_OPTION, stringOption } from "../command.ts";
 import { openForReading } from "./open.ts";
 import { readTime } from "./time.ts";
@@ -44,6 +45,7 @@ secllama audit verify does.`,
       shown.push(line);
       if (shown.length > 2 * most) shown.splice(0, shown.length - most);
     }
+    if (shown.length === 0 && event !== undefined) checkEvent(event);
     for (const line of shown.slice(-most)) {
       if (flag(context, "json")) tui.jsonLine(line);
       else tui.out(shownLine(line));
@@ -65,4 +67,16 @@ function readCount(text: string): number {
     throw new SecLlamaError("usage", "--last must be a whole number", { field: "--last" });
   }
   return text === "0" ? Infinity : Number(text);
+}
+
+/** That there is no line of it would say that nobody did it. A line of a later version may have another. @throws {SecLlamaError} `usage`. */
+function checkEvent(event: string): void {
+  if ((AUDIT_EVENTS as readonly string[]).includes(event)) return;
+  const meant = closest(event, AUDIT_EVENTS);
+  throw new SecLlamaError("usage", "--event names no kind of line that there is", {
+    field: "--event",
+    hint: meant === undefined
+      ? `they are: ${AUDIT_EVENTS.join(", ")}`
+      : `did you mean: --event ${meant}`,
+  });
 }

@@ -24,3 +24,13 @@ export function readTime(option: string, text: string | undefined, now = Date.no
     hint: `for instance: ${option} 2026-01-31, ${option} 180d`,
   });
 }
+
+/** As {@link readTime}, for what takes away all that is older: a year that was mistyped would be everything. */
+export function readPast(option: string, text: string | undefined, now = Date.now()): number {
+  const time = readTime(option, text, now);
+  if (time <= now) return time;
+  throw new SecLlamaError("usage", `${option} is later than now`, {
+    field: option,
+    hint: `for all that there is: ${option} 0s`,
+  });
+}
