@@ -103,7 +103,7 @@ export const GOALS: Readonly<Record<string, Goal>> = {
     goal: 100,
     sense: "at most",
     why:
-      "Each frame is a read, a check and a write of the runtime's in two processes; the proxy, which opens it as well, takes two thirds.",
+      "Each frame is a read, a check and a write of the runtime's in two processes; the proxy, which opens it as well, takes two thirds. The runner's part is not in it.",
   },
   "request": {
     table: "The door",
