@@ -238,3 +238,24 @@ Deno.test("grammar: a schema that cannot be one names the field it came from, an
     },
   );
 });
+
+Deno.test("grammar: a dozen tools with bounds and formats, as servers of MCP have them, are one grammar in each family", () => {
+  const properties = {
+    owner: { type: "string", minLength: 1, maxLength: 39 },
+    title: { type: "string", minLength: 1, maxLength: 256 },
+    body: { type: "string", maxLength: 65_536 },
+    url: { type: "string", format: "uri" },
+    when: { type: "string", format: "date-time" },
+    labels: { type: "array", items: { type: "string", maxLength: 50 }, maxItems: 100 },
+    page: { type: "integer", minimum: 1 },
+  };
+  const parameters = { type: "object", properties, required: ["owner"] };
+  const tools = Array.from({ length: 12 }, (_, at) => ({ name: `tool_${at}`, parameters }));
+  const size = (count: number, form: string) =>
+    build(calling({ tools: tools.slice(0, count), toolChoice: "required" }), NONE, form)!.length;
+  for (const form of ["<tool_call><function=", "<|tool_call>"]) {
+    // They share what is alike in them: the names and the order are each one's own.
+    const [one, twelve] = [size(1, form), size(12, form)];
+    assert.ok(twelve < 3 * one, `${form}: ${one}, ${twelve}`);
+  }
+});

@@ -247,7 +247,8 @@ export function both(a: Automaton, b: Automaton, budget: Budget): Automaton {
 export function* bothWork(a: Automaton, b: Automaton, budget: Budget): Work<Automaton> {
   if (a === ANYTHING) return b;
   if (b === ANYTHING) return a;
-  return yield* exploreWork<readonly [number, number]>(
+  let [isA, isB] = [true, true];
+  const made = yield* exploreWork<readonly [number, number]>(
     [0, 0],
     ([x, y]) => `${x},${y}`,
     ([x, y]) => {
@@ -260,10 +261,19 @@ export function* bothWork(a: Automaton, b: Automaton, budget: Budget): Work<Auto
         if (e.to < f.to) i++;
         else j++;
       }
+      const characters = charactersOf(edges);
+      isA &&= (!one.accepts || two.accepts) && characters === charactersOf(one.edges);
+      isB &&= (!two.accepts || one.accepts) && characters === charactersOf(two.edges);
       return { accepts: one.accepts && two.accepts, edges };
     },
     budget,
   );
+  // Where one takes nothing away, the other stays the same to all that know it.
+  return isA ? a : isB ? b : made;
+}
+
+function charactersOf(edges: readonly { from: number; to: number }[]): number {
+  return edges.reduce((sum, { from, to }) => sum + to - from + 1, 0);
 }
 
 /**

@@ -59,18 +59,21 @@ export function literal(text: string): string {
 export class Grammar {
   #rules = 0;
   #repetitions = 0;
+  /** Repeated characters, of which many tools have the same. */
+  readonly #characters = new Map<string, Part>();
   /** Grammars of others that are parts of this one. */
   readonly #foreign: string[] = [];
 
   /** What was spent of the limits so far, for {@link spend}. */
-  get spent(): readonly [rules: number, repetitions: number] {
-    return [this.#rules, this.#repetitions];
+  get spent(): readonly [rules: number, repetitions: number, characters: number] {
+    return [this.#rules, this.#repetitions, this.#characters.size];
   }
 
   /** Takes rules back that are made again: as if no more than this had been spent. */
-  spend([rules, repetitions]: Grammar["spent"]): void {
+  spend([rules, repetitions, characters]: Grammar["spent"]): void {
     this.#rules = rules;
     this.#repetitions = repetitions;
+    for (const key of [...this.#characters.keys()].slice(characters)) this.#characters.delete(key);
   }
 
   rule(): Rule {
@@ -121,6 +124,14 @@ export class Grammar {
     );
     if (more > 1) out.or(...first, full, after);
     return out.or(...first, this.#counted(full, more, more), this.#counted(item, 0, last));
+  }
+
+  /** `least` to `most` of a character; those that are alike are one rule. */
+  characters(character: string, least: number, most: number | undefined): Part {
+    const key = `${least} ${most} ${character}`;
+    const known = this.#characters.get(key) ?? this.repeat(this.of(character), least, most);
+    this.#characters.set(key, known);
+    return known;
   }
 
   #counted(item: Rule, least: number, most: number | undefined): Part {

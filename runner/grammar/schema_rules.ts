@@ -36,9 +36,20 @@ interface Shared {
   readonly guessTypes: boolean;
   /** What is to be made, and what is made in turns. */
   readonly waiting: (() => void | Work<void>)[];
-  /** Rules of texts that all notations share. */
-  readonly texts: Record<TextWay, Map<Automaton, Rule>>;
+  /** Rules of texts that all notations share, and all schemas of a grammar: formats are the same in each. */
+  readonly texts: Readonly<Record<TextWay, Map<Automaton, Rule>>> & {
+    /** Of a notation's texts, by its id and the bounds. */
+    readonly ofLength: Map<string, Rule>;
+  };
   readonly byNotation: Map<string, SchemaRules>;
+}
+
+const TEXTS = new WeakMap<Grammar, Shared["texts"]>();
+
+function textsOf(grammar: Grammar): Shared["texts"] {
+  const texts = TEXTS.get(grammar) ?? { json: new Map(), plain: new Map(), ofLength: new Map() };
+  TEXTS.set(grammar, texts);
+  return texts;
 }
 
 export class SchemaRules {
@@ -63,7 +74,7 @@ export class SchemaRules {
       {
         guessTypes: options.guessTypes,
         waiting: [],
-        texts: { json: new Map(), plain: new Map() },
+        texts: textsOf(grammar),
         byNotation: new Map(),
       };
     this.#shared.byNotation.set(notation.id, this);
@@ -203,7 +214,7 @@ export class SchemaRules {
     }
     if (character === undefined) return this.#quoted(this.#ofLength(string, pointer));
     const repeated = () =>
-      naming("maxLength", "#", () => grammar.repeat(grammar.of(character), least, most));
+      naming("maxLength", "#", () => grammar.characters(character, least, most));
     const rule = grammar.of(this.#quoted(repeated()));
     if (texts === ANYTHING) return rule;
     // Any character, as far as that can be counted.
@@ -222,9 +233,17 @@ export class SchemaRules {
     const states = texts.states.length * (most ?? least);
     if (states > FEW_COUNTED && areCountable(string)) return this.#counted(texts, string, pointer);
     if (states > MOST_COUNTED) throw new Inexpressible(TOO_LONG);
-    const languages = [...string.languages, { key: `notation:${id}`, automaton: texts }];
-    const { automaton } = this.algebra.strings({ ...string, languages }, true);
-    return this.#text(automaton, "pattern", pointer);
+    const known = this.#shared.texts.ofLength;
+    const key = `${id} ${least} ${most}`;
+    const languages = [{ key: `notation:${id}`, automaton: texts }];
+    const rule = known.get(key) ??
+      this.#text(
+        this.algebra.strings({ least, most, languages }, true).automaton,
+        "pattern",
+        pointer,
+      );
+    known.set(key, rule);
+    return rule;
   }
 
   /** Those of an automaton's texts that have some length, by rules that count. */
