@@ -38,7 +38,7 @@ Deno.test("reinstall: old keys are found, nothing is overwritten, and both ways 
     assert.equal(lost.code, 6, lost.stderr);
     assert.match(
       lost.stderr,
-      /is in the manifest but not in .*\nhint: .*key import FILE.*key delete --all/,
+      /there is no key file .*\nhint: correct the path.*key import FILE.*key delete --all/,
     );
     await works("new", "delete --all --yes");
     await works("new", "init");

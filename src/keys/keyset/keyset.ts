@@ -74,6 +74,15 @@ export async function readKey(store: KeyStore, kid: string): Promise<Secret> {
     const status = await store.probe();
     if (!status.reachable) throw unavailable(status);
     if (status.locked) throw locked(status);
+    const file = await store.missingFile?.();
+    if (file !== undefined) {
+      throw new SecLlamaError("key-lost", `there is no key file ${file}`, {
+        hint:
+          "correct the path of --key-file, or put the file back; if it is lost, restore the keys " +
+          "from an export: secllama key import FILE; to begin anew: secllama key delete --all; " +
+          "no new key was made; more: secllama help upgrade",
+      });
+    }
     throw new SecLlamaError(
       "key-lost",
       `the key ${kid} is in the manifest but not in ${BACKEND_NAMES[store.backend]}`,

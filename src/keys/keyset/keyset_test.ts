@@ -1,10 +1,12 @@
 /** What a reader makes of a manifest and a store that were tampered with, lost or put back. */
 import assert from "node:assert/strict";
 import { utf8 } from "../../bytes.ts";
-import { encodeHead, readKeyset } from "./keyset.ts";
+import type { SecLlamaError } from "../../errors.ts";
+import { encodeHead, readKey, readKeyset } from "./keyset.ts";
 import { encodeKey, kidOf, newKey } from "./kid.ts";
 import type { KeyManager } from "./manager.ts";
 import { ManifestFile } from "./manifest_file.ts";
+import { FileStore } from "../stores/file.ts";
 import { MemoryStore } from "../stores/memory.ts";
 import { code, managerAt, withFolder } from "../testing.ts";
 
@@ -249,4 +251,18 @@ Deno.test("keyset: init --recover without a head asks which key is active", () =
     assert.equal(await code(manager.rebuild({ active: "0123456789abcdef" })), "key-lost");
     assert.equal((await manager.rebuild({ active: old })).active, old);
     assert.equal((await manager.list())[0]!.kid, old);
+  }));
+
+Deno.test("keyset: a key file that is not there is called that, and first its path is to be corrected", () =>
+  withFolder(async (folder) => {
+    const path = `${folder}/mistyped`;
+    const store = new FileStore({ path, passphrase: () => Promise.resolve(undefined) });
+    await assert.rejects(readKey(store, "0123456789abcdef"), (error: SecLlamaError) => {
+      assert.deepEqual([error.code, error.message], ["key-lost", `there is no key file ${path}`]);
+      assert.match(error.hint!, /^correct the path of --key-file/);
+      return true;
+    });
+    // What is there and has other keys is another case.
+    await Deno.writeTextFile(path, "");
+    assert.equal(await code(readKey(store, "0123456789abcdef")), "key-corrupt");
   }));

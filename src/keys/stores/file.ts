@@ -99,6 +99,10 @@ export class FileStore implements KeyStore {
     return [...items?.keys() ?? []];
   }
 
+  async missingFile(): Promise<string | undefined> {
+    return await this.#read() === undefined ? this.#path : undefined;
+  }
+
   /** The items, or undefined if there is no file yet. */
   async #load(): Promise<SecretMap | undefined> {
     const bytes = await this.#read();

@@ -62,6 +62,8 @@ export interface KeyStore {
   remove(account: string): Promise<void>;
   /** The accounts of all items of this profile. @throws {SecLlamaError} As `get`. */
   list(): Promise<string[]>;
+  /** The file that it is to be, where there is none: its path is perhaps mistyped. */
+  missingFile?(): Promise<string | undefined>;
 }
 
 /** What a person calls the backend. */
