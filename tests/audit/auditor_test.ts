@@ -89,6 +89,7 @@ async function fillWithAll(rig: LogRig, random: () => number): Promise<void> {
 
 /** One change to the rows, or several. */
 function changed(rows: readonly string[], random: () => number): string[] {
+  if (rows.length < 2) return [...rows]; // the first row alone, by an earlier change
   const at = () => 1 + Math.floor(random() * (rows.length - 1));
   const [i, j] = [at(), at()];
   const row = rows[i]!;
@@ -107,7 +108,7 @@ function changed(rows: readonly string[], random: () => number): string[] {
   return kinds[Math.floor(random() * kinds.length)]!();
 }
 
-const EDITS = Deno.env.get("SECLLAMA_FULL") === "1" ? 2_000 : 100;
+const EDITS = Deno.env.get("SECLLAMA_FULL") === "1" ? 500 : 100;
 
 Deno.test(`audit: every kind of line, keys that change, retention: of ${EDITS} edited exports Python says what we say`, () =>
   withLog(async (rig) => {

@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { keysetHost } from "../support/keyset_host.ts";
 import { PageShell } from "../support/page_blocks.ts";
-import { seeded } from "../support/seeds.ts";
+import { SEED, seeded } from "../support/seeds.ts";
 import { newHome } from "../support/serve.ts";
 
 const COUNT = Deno.env.get("SECLLAMA_FULL") === "1" ? 240 : 6;
@@ -49,8 +49,6 @@ function commandsOf(seed: number): string[][] {
 }
 
 Deno.test("firm: administrators at once: nothing is lost, nothing overwritten unsaid, the record is whole", async () => {
-  const seed = Number(Deno.env.get("SECLLAMA_SEED") ?? Date.now() % 2 ** 31);
-  console.log(`SECLLAMA_SEED=${seed}`);
   const { home, env: base } = await newHome();
   try {
     const { dataDir } = await keysetHost(home, CLIENTS);
@@ -66,7 +64,7 @@ Deno.test("firm: administrators at once: nothing is lost, nothing overwritten un
       },
     );
     const json = async (words: string) => JSON.parse(await shell.run(`secllama ${words} --json`));
-    const commands = commandsOf(seed);
+    const commands = commandsOf(SEED);
     const acts: Act[] = [];
     await Promise.all(Array.from({ length: AT_ONCE }, async () => {
       for (let words = commands.shift(); words !== undefined; words = commands.shift()) {
