@@ -99,6 +99,7 @@ def main(key_path, path):
             gone = len(leaves)
             assert row["n"] == gone, "out of order"
             leaves.append(bytes.fromhex(row["forgotten"]))
+            assert leaves[-1].hex() == row["forgotten"], "its hash is written another way"
         else: heads.append(head(row["head"]))
     signed, covered, pruned = 0, 0, 0
     for size, wanted, by in sorted(heads, key=lambda one: one[0]):
