@@ -44,8 +44,8 @@ def head(text):
     """What a signed head says: size, root, and who signed it, as a test of the signature (RFC 9052, section 4.4)."""
     b = base64.b64decode(text, validate=True)
     assert b[0] == 0xd2, "no COSE_Sign1"
-    (protected, _, payload, signature), end = cbor(b)
-    assert end == len(b) and cbor(protected)[0][1] == -8, "EdDSA"
+    (protected, open_, payload, signature), end = cbor(b)
+    assert open_ == {} and end == len(b) and cbor(protected)[0][1] == -8, "EdDSA"
     said = cbor(payload)[0]
 
     def by(keys):
