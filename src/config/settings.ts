@@ -26,6 +26,12 @@ export async function loadSettings(
 ): Promise<Settings> {
   const dataDir = dataDirectory(env);
   const named = env["SECLLAMA_CONFIG"];
+  if (named === "") {
+    throw new SecLlamaError("bad-config", "SECLLAMA_CONFIG is set, and names no file", {
+      field: "SECLLAMA_CONFIG",
+      hint: `name the file, or unset it: ${join(dataDir, "config.toml")} is read then`,
+    });
+  }
   const path = named ?? join(dataDir, "config.toml");
   let file: { text: string; name: string } | undefined;
   try {

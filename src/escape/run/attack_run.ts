@@ -78,11 +78,11 @@ export class AttackRun {
     Deno.env.set("SECLLAMA_TRIAL_CANARY", canary);
     const folder = await Deno.makeTempDir({ dir: parent, prefix: "secllama-attack-" });
     const listeners = ProbeListeners.open({ parent });
-    const victim = new Deno.Command("/usr/bin/sleep", {
-      args: ["86400"], // longer than any run takes
+    // It waits for a word that never comes, and ends with this process however that ends: the kernel closes the pipe.
+    const victim = new Deno.Command("/usr/bin/cat", {
       env: { SECLLAMA_TRIAL_CANARY: canary },
       clearEnv: true,
-      stdin: "null",
+      stdin: "piped",
       stdout: "null",
       stderr: "null",
     }).spawn();
@@ -157,6 +157,7 @@ export class AttackRun {
       this.#victim.kill("SIGKILL");
     } catch { /* an attack has ended it */ }
     await this.#victim.status;
+    await this.#victim.stdin.close().catch(() => {});
     await Deno.remove(this.field.folder, { recursive: true });
   }
 
