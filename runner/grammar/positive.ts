@@ -42,7 +42,9 @@ export function positiveTerms(algebra: Algebra, node: SchemaNode): readonly Term
   for (const branch of list("allOf")) times(algebra.expand(branch), "allOf");
   if ("not" in schema) times(algebra.expand(literal("not") ^ 1), "not");
   for (const { name, keyword, names, schema } of dependenciesOf(document, node)) {
-    const there = termOf("object", { object: { ...ANY_OBJECT, required: [name, ...names ?? []] } });
+    const there = termOf("object", {
+      object: { ...ANY_OBJECT, required: [...new Set([name, ...names ?? []])] },
+    });
     const then = schema === undefined ? [ANY_VALUE] : algebra.expand(algebra.literal(schema));
     const both = algebra.multiply([there], then, algebra.literal(node), keyword);
     times([absent(algebra, name), ...both], keyword);

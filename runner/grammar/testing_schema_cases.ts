@@ -227,6 +227,18 @@ export const CASES: readonly [unknown, readonly unknown[], readonly string[]][] 
     [{ k: "a", v: 1 }, { k: "b" }],
     ['{"k": "a"}'],
   ],
+  // What a property asks for is itself: it is one of the two all the same.
+  [
+    {
+      type: "object",
+      properties: { c: { type: "null" }, d: { type: "null" } },
+      additionalProperties: false,
+      dependentRequired: { c: ["c"] },
+      minProperties: 2,
+    },
+    [{ c: null, d: null }],
+    ['{"c": null}', '{"d": null}'],
+  ],
   [
     { type: "object", oneOf: [{ required: ["a"] }, { required: ["b"] }] },
     [{ a: 1 }, { b: 1 }],
