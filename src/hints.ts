@@ -64,6 +64,7 @@ export const HINTS = {
   newestFleetFile:
     "bring this host's newest one from the issuer, as secllama fleet publish wrote it",
   writableData: "set SECLLAMA_DATA_DIR to a folder that you can write to",
+  natsAuthority: "name the PEM file of the authority that signed the certificates of NATS",
   endFirst: "end it first",
   signIn: "sign in: secllama login URL",
   openPage: "open the page with: secllama ui",

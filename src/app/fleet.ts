@@ -16,6 +16,7 @@ import type { HostReport, PullState } from "../fleet/report.ts";
 import { saidHeads } from "../fleet/said_heads.ts";
 import { FleetState } from "../fleet/state.ts";
 import { FileSource, type FleetStore, type RecordSource, StoreSource } from "../fleet/store.ts";
+import { HINTS } from "../hints.ts";
 import { type KeySource, ManifestFile } from "../keys/mod.ts";
 import { label, type Logger } from "../log.ts";
 import type { FleetPart } from "../gateway/context.ts";
@@ -220,7 +221,7 @@ async function readCa(path: string): Promise<string | undefined> {
       `${path} ${cause instanceof FileTooLong ? cause.message : "cannot be read"}`,
       {
         field: "--fleet-ca",
-        hint: "name the PEM file of the authority that signed the certificates of NATS",
+        hint: HINTS.natsAuthority,
         cause,
       },
     );

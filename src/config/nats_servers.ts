@@ -1,6 +1,7 @@
 /** The servers of NATS as `serve --fleet` and `secllama fleet` take them: `tls://nats-1:4222,tls://nats-2:4222`. */
 import { X509Certificate } from "node:crypto";
 import { SecLlamaError } from "../errors.ts";
+import { HINTS } from "../hints.ts";
 import { fromPem } from "../pem.ts";
 
 const SCHEME = /^[a-z][a-z0-9+.-]*:\/\//i;
@@ -75,7 +76,7 @@ export function parseAuthority(text: string, field: string): string {
   } catch (cause) {
     throw new SecLlamaError("bad-config", `the file of ${field} has no certificate in it`, {
       field,
-      hint: "name the PEM file of the authority that signed the certificates of NATS",
+      hint: HINTS.natsAuthority,
       cause,
     });
   }

@@ -76,7 +76,7 @@ function checkEvent(event: string): void {
   throw new SecLlamaError("usage", "--event names no kind of line that there is", {
     field: "--event",
     hint: meant === undefined
-      ? `they are: ${AUDIT_EVENTS.join(", ")}`
+      ? `the events are: ${AUDIT_EVENTS.join(", ")}`
       : `did you mean: --event ${meant}`,
   });
 }

@@ -59,9 +59,9 @@ export async function newSignIn(gateway: URL, certificate: string | undefined): 
       .catch((cause) => {
         const fault = certificateFault(cause);
         // What helps who is paired, to pair anew, does not help who signs in.
-        const hint = fault?.isStranger ? STRANGER : fault?.hint;
         throw new SecLlamaError("gateway-unreachable", cannotReach(path.host, fault), {
-          hint: hint ?? "is it the right address, and does a gateway serve there?",
+          hint: (fault?.isStranger ? STRANGER : fault?.hint) ??
+            "is it the right address, and does a gateway serve there?",
           cause,
         });
       });
