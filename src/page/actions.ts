@@ -28,6 +28,8 @@ export class Actions {
   readonly store: Store;
   readonly library: Library;
   readonly #answers: Answers;
+  /** Ends once it is known what the chosen model can do: what it is asked, and what goes along, depends on it. */
+  capabilitiesKnown: Promise<void> = Promise.resolve();
   /** A question is on its way into its conversation. */
   #asking = false;
 
@@ -123,7 +125,11 @@ export class Actions {
     }
   }
 
-  async chooseModel(model: string): Promise<void> {
+  chooseModel(model: string): Promise<void> {
+    return this.capabilitiesKnown = this.#choose(model);
+  }
+
+  async #choose(model: string): Promise<void> {
     this.store.set({ model, capabilities: [] });
     const found = await capabilities(model).catch(() => []);
     if (this.state.model === model) this.store.set({ capabilities: found });
@@ -157,6 +163,7 @@ export class Actions {
     /** A new conversation that holds nothing yet. */
     let made: string | undefined;
     try {
+      await this.capabilitiesKnown;
       const { found, note } = sources?.length
         ? await passagesFor(text, sources.map(({ id }) => id))
         : { found: [] };
@@ -219,7 +226,9 @@ export class Actions {
 
   /** An answer to a question that has none, or another one. */
   async answer(question: Message): Promise<void> {
-    if (!this.isBusy()) await this.#answer(question);
+    const { id } = this.state.open;
+    await this.capabilitiesKnown;
+    if (this.state.open.id === id && !this.isBusy()) await this.#answer(question);
   }
 
   async #answer(question: Message): Promise<void> {

@@ -55,6 +55,49 @@ Deno.test("page: a question goes into the conversation that was shown when it wa
   }
 });
 
+Deno.test("page: a question waits until it is known what a model that was just chosen can do", async () => {
+  const seen = { id: "1", parent: null, role: "user", content: "what?", created: 1 } as const;
+  const store = new Store(
+    {
+      open: { ...emptyConversation(true), messages: [{ ...seen, images: ["AAAA"] }] },
+      ...{ models: [], model: "eye", capabilities: ["completion", "vision"], list: [] },
+      ...{ keeping: { kind: "nothing", why: "" }, running: [], temporaries: [] },
+    } as unknown as State,
+  );
+  const actions = new Actions(store);
+  const shown = Promise.withResolvers<Response>();
+  const asked: string[] = [];
+  const page = globalThis as unknown as Record<string, unknown>;
+  const before = { fetch: page["fetch"], location: page["location"], history: page["history"] };
+  const fetch = (path: string, init?: RequestInit) => {
+    if (path === ROUTES.show.path) return shown.promise;
+    asked.push(String(init?.body));
+    return Promise.resolve(Response.json({ error: "no", code: "internal" }, { status: 500 }));
+  };
+  Object.assign(page, { fetch, location: { pathname: "/" }, history: { replaceState() {} } });
+  try {
+    const choosing = actions.chooseModel("blind");
+    const sending = actions.send({ text: "and now?" });
+    await new Promise((resolve) => setTimeout(resolve, 0));
+    assert.equal(asked.length, 0, "nothing is known of the model yet");
+    const told: (string | undefined)[] = [];
+    store.subscribe(() => told.push(store.state.notice?.text));
+    shown.resolve(Response.json({ capabilities: ["completion"] }));
+    await choosing;
+    assert.equal(await sending, true);
+    await until(() => store.state.running.length === 0, "the answer failed");
+    assert.ok(told.some((text) => text?.startsWith("blind does not see the pictures")));
+    const [body] = asked.filter((one) => one.includes("and now?"));
+    const [first] = JSON.parse(body!).request.messages;
+    assert.deepEqual(first, {
+      role: "user",
+      content: "[a picture that you cannot see]\n\nwhat?",
+    });
+  } finally {
+    Object.assign(page, before);
+  }
+});
+
 Deno.test("page: while a question is kept, what another tab said stays, and another conversation that is opened too", async () => {
   const said = { parent: null, role: "user", content: "first", created: 1 } as const;
   const kept = {

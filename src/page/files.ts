@@ -31,7 +31,9 @@ export async function takeFiles(actions: Actions, files: readonly File[]): Promi
   }
 }
 
-async function picture({ store }: Actions, file: File): Promise<string | undefined> {
+async function picture(actions: Actions, file: File): Promise<string | undefined> {
+  await actions.capabilitiesKnown;
+  const { store } = actions;
   if (!store.state.capabilities.includes("vision")) return "this model does not see pictures";
   try {
     const image = await pictureOf(file);
