@@ -73,6 +73,13 @@ exit 7
     for await (const { name } of Deno.readDir(served.home)) names.push(name);
     return names.toSorted();
   };
+  const launched = (agent: string) => {
+    const [program, ...args] = secllama(["launch", agent]);
+    return new Deno.Command(program!, {
+      ...{ args, env, clearEnv: true },
+      ...{ stdin: "null", stdout: "null", stderr: "null" },
+    }).spawn();
+  };
   const before = await files();
   try {
     for (const line of commands) {
@@ -147,15 +154,7 @@ exit 7
       // The real one is started by a program that waits for it.
       const script = `#!/bin/sh\nsh -c 'sleep 86400 & echo $! $$ > ${pids}; wait' &\nwait\n`;
       await Deno.writeTextFile(join(folder, "codex"), script, { mode: 0o755 });
-      const [program, ...args] = secllama(["launch", "codex"]);
-      const child = new Deno.Command(program!, {
-        args,
-        env,
-        clearEnv: true,
-        stdin: "null",
-        stdout: "null",
-        stderr: "null",
-      }).spawn();
+      const child = launched("codex");
       const read = () => Deno.readTextFile(pids).catch(() => "");
       await until(async () => (await read()).endsWith("\n"), "the agent runs");
       const started = (await read()).trim().split(" ").map(Number);
@@ -171,15 +170,7 @@ exit 7
         const at = join(folder, "stubborn");
         const script = `#!/bin/sh\ntrap '' TERM INT\necho $$ > ${at}\nwhile :; do sleep 1; done\n`;
         await Deno.writeTextFile(join(folder, "cline"), script, { mode: 0o755 });
-        const [program, ...args] = secllama(["launch", "cline"]);
-        const child = new Deno.Command(program!, {
-          args,
-          env,
-          clearEnv: true,
-          stdin: "null",
-          stdout: "null",
-          stderr: "null",
-        }).spawn();
+        const child = launched("cline");
         let ended = false;
         const status = child.status.finally(() => ended = true);
         const read = () => Deno.readTextFile(at).catch(() => "");
