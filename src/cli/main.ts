@@ -77,6 +77,10 @@ export async function runCli(argv: readonly string[]): Promise<number> {
     try {
       return await command.run({ tui, env: ownEnv, signal, ...parsed });
     } catch (error) {
+      // What was under way ends in many ways: a stream breaks, a connection is reset.
+      if (signal.aborted && !(error instanceof SecLlamaError)) {
+        throw new SecLlamaError("cancelled", "cancelled", { cause: error });
+      }
       throw withUsage(command, error);
     }
   } catch (error) {

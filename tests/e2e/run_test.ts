@@ -1,5 +1,6 @@
 /** `secllama run` beside a real serve. */
 import assert from "node:assert/strict";
+import { startScripted } from "../support/agent_model.ts";
 import { bothWays, cli, newHome, secllama, startServe } from "../support/serve.ts";
 
 const QUESTION = "What is network isolation?";
@@ -53,6 +54,38 @@ bothWays("run: an answer on standard output, nothing else", async () => {
     await Deno.remove(home, { recursive: true });
   }
 });
+
+bothWays(
+  "run: Ctrl-C in the middle of an answer, or a service's end, is no fault of ours",
+  async () => {
+    const served = await startScripted();
+    const { home, env } = await newHome();
+    try {
+      for (const signal of ["SIGINT", "SIGTERM"] as const) {
+        const port = new URL(served.proxyUrl).port;
+        const [program, ...args] = secllama([
+          ...["run", "scripted", "USE:endless", `--proxy-port=${port}`],
+        ]);
+        const child = new Deno.Command(program!, {
+          ...{ args, env: { ...env, HOME: served.home }, clearEnv: true },
+          ...{ stdin: "null", stdout: "piped", stderr: "piped" },
+        }).spawn();
+        const stderr = new Response(child.stderr).text();
+        const reader = child.stdout.getReader();
+        assert.ok((await reader.read()).value!.length > 0);
+        child.kill(signal);
+        while (!(await reader.read()).done);
+        assert.deepEqual([(await child.status).code, (await stderr).trim()], [
+          1,
+          "error: cancelled",
+        ]);
+      }
+    } finally {
+      await served.stop();
+      await Deno.remove(home, { recursive: true });
+    }
+  },
+);
 
 bothWays("run: a conversation without a proxy ends before the first question", async () => {
   const { home, env } = await newHome();
