@@ -1,5 +1,4 @@
 /** `secllama login`: a person's session at a gateway, by the firm's identity provider. */
-import { utf8Decode } from "../bytes.ts";
 import { encodePairing } from "../client/mod.ts";
 import { ensureDataDirectory } from "../config/data_folder.ts";
 import { EXIT, SecLlamaError } from "../errors.ts";
@@ -50,7 +49,9 @@ it goes on before: a running secllama proxy sees to that, or --refresh. Who is t
     }
     const url = gatewayOf(text);
     const caFile = stringOption(context, "ca");
-    const certificate = caFile === undefined ? undefined : utf8Decode(await readFileUpTo(caFile));
+    const certificate = caFile === undefined
+      ? undefined
+      : new TextDecoder().decode(await readFileUpTo(caFile));
     const signIn = await newSignIn(url, certificate);
     const tokens = await signedInBy(context, signIn);
     const { credentials, name: person, role, expires } = await signIn.redeem(tokens.idToken);

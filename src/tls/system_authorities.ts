@@ -3,7 +3,6 @@
  * servers, is where its administrator put it for every program.
  */
 import { readAtMost } from "../read_up_to.ts";
-import { utf8Decode } from "../bytes.ts";
 
 /** One file has all of them: Debian and Alpine, Fedora and Red Hat, SUSE, the BSDs and macOS (there Apple's own only). */
 const FILES = [
@@ -27,10 +26,11 @@ export function authorityFiles(os: typeof Deno.build.os = Deno.build.os): readon
 export async function systemAuthorities(files = authorityFiles()): Promise<string[]> {
   for (const file of files) {
     try {
-      const text = utf8Decode(await readAtMost(file, MAX_BYTES));
+      // Between the certificates there may be names, in any encoding.
+      const text = new TextDecoder().decode(await readAtMost(file, MAX_BYTES));
       const all = text.match(/-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g) ?? [];
       return areTaken(all) ? all : all.filter((one) => areTaken([one]));
-    } catch { /* One that cannot be read, or is no text, vouches for nobody. */ }
+    } catch { /* One that cannot be read vouches for nobody. */ }
   }
   return [];
 }

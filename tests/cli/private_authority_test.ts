@@ -12,7 +12,8 @@ openssl req -x509 $curve -keyout firm.key -out firm.pem -days 2 -subj /CN=firm
 openssl req $curve -keyout server.key -out server.csr -subj /CN=localhost
 printf 'subjectAltName=DNS:localhost\\nbasicConstraints=CA:FALSE\\n' > server.ext
 openssl x509 -req -in server.csr -CA firm.pem -CAkey firm.key -CAcreateserial -out server.pem -days 2 -extfile server.ext
-cat ${SYSTEM} firm.pem > trusted.pem
+{ cat ${SYSTEM}; printf '# M\\374ller\\n'; cat firm.pem; } > trusted.pem
+openssl x509 -in firm.pem -outform DER -out firm.cer
 echo nonsense > nonsense.pem`;
 /** Runs "$@" where the system's file is another, which nobody else sees. */
 const WITH_FILE = ["/usr/bin/unshare", "--mount", "/bin/sh", "-ec"];
@@ -88,9 +89,11 @@ Deno.test("a gateway of the firm's own authority: commands trust it where the sy
     assert.match((await run(pair, "trusted.pem")).stderr, /^It answers, and has 0 models\.$/m);
     assert.deepEqual(asked, ["/sealed/v1/sign-in", "/sealed/v1/sign-in", "/api/tags"]);
 
-    const none = await run([...login, "--ca=nonsense.pem"]);
-    assert.equal(none.code, 2, none.stderr);
-    assert.match(none.stderr, /the file of --ca holds no certificate/);
+    for (const file of ["nonsense.pem", "firm.cer"]) {
+      const none = await run([...login, `--ca=${file}`]);
+      assert.equal(none.code, 2, none.stderr);
+      assert.match(none.stderr, /the file of --ca holds no certificate/);
+    }
   } finally {
     await Deno.remove(home, { recursive: true });
   }
