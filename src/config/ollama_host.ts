@@ -33,7 +33,7 @@ export function parseOllamaHost(text: string): OllamaHost {
   const [, bracketed, plain, written] = WITH_PORT.exec(address) ?? [];
   if (written === undefined) {
     const bare = address.replace(/^[\[\]]+|[\[\]]+$/g, "");
-    const host = address === "" ? "127.0.0.1" : isIPv6(bare) ? bare : address;
+    const host = address === "" ? "127.0.0.1" : isIPv6(bare) || isIPv4(bare) ? bare : address;
     return { host, port: schemePort, portIgnored: false };
   }
   const value = /^(?:\+?\d+|-0+)$/.test(written) ? Math.abs(Number(written)) : NaN;
@@ -51,6 +51,11 @@ export function isEverywhere(host: string): boolean {
   if (host === "0.0.0.0") return true;
   // The URL standard has one spelling for each address.
   return isIPv6(host) && /^\[::(?:ffff:0:0)?\]$/.test(new URL(`http://[${host}]/`).hostname);
+}
+
+/** As Go reads it: four numbers, none with a zero before it. */
+function isIPv4(text: string): boolean {
+  return /^(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(?:\.(?!$)|$)){4}$/.test(text);
 }
 
 function isIPv6(text: string): boolean {
