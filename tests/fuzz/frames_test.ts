@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
+import { SEED } from "../support/seeds.ts";
 import {
   ByteQueue,
   encodeFrameHeader,
@@ -25,7 +26,7 @@ Deno.test("padding hides the length within a bucket and comes off again", () => 
         assert.deepEqual(unpad(padded), new Uint8Array(data));
       },
     ),
-    { seed: 1, numRuns: 300 },
+    { seed: SEED, numRuns: 300 },
   );
   assert.equal(pad(new Uint8Array(63), 64).length, 64);
   assert.equal(pad(new Uint8Array(64), 64).length, 128);
@@ -93,6 +94,6 @@ Deno.test("the queue gives back what went in, in any pieces", () => {
         assert.deepEqual(out, all);
       },
     ),
-    { seed: 2, numRuns: 500 },
+    { seed: SEED, numRuns: 500 },
   );
 });

@@ -1,6 +1,7 @@
 /** Generated input: whatever arrives, the parsers answer with one of their codes, and never crash, hang or accept. */
 import assert from "node:assert/strict";
 import fc from "fast-check";
+import { SEED } from "../support/seeds.ts";
 import { concat, utf8 } from "../../src/bytes.ts";
 import { type ErrorCode, SecLlamaError } from "../../src/errors.ts";
 import { parseReplyEnvelope, parseRequestEnvelope } from "../../src/sealed/envelope.ts";
@@ -14,7 +15,6 @@ import { chunks, makeWorld, open, PSK_ID, seal } from "../../src/sealed/testing.
 
 const FULL = Deno.env.get("SECLLAMA_FULL") === "1";
 const RUNS = FULL ? 1_000_000 : 5_000;
-const SEED = 20_260_701;
 
 /** Waits for `promise` and returns the code it failed with; anything but a SecLlamaError fails the test. */
 async function codeOf(promise: Promise<unknown>): Promise<ErrorCode | "accepted"> {
