@@ -66,7 +66,8 @@ export function readMp3(
   if (!goesOn && restOf(view, at) > MAX_REST) return undefined;
   const kept = sounding(view, frames.filter((one) => one.at + one.bytes <= view.byteLength));
   return {
-    seconds: total(kept),
+    // One that says how many follow is counted in what is too long.
+    seconds: total(goesOn ? frames : kept),
     least: decoding(view, kept, enough),
     plain: () => joined(view, kept),
   };

@@ -196,6 +196,7 @@ Deno.test("sound: a decoder is given frames alone, or samples behind a head of t
   // What counts frames, however often, and what is cut.
   for (const name of ["Info", "Xing"]) {
     assert.deepEqual(plain(counted(9, 383_000, name)), mp3(8));
+    assert.throws(() => checkMedia(counted(30_000, 29_999, name), "sound"), /must be at most 600/);
   }
   assert.deepEqual(plain(new Uint8Array([...counted(1, 9), ...counted(9, 9)])), mp3(8));
   assert.deepEqual(plain(mp3(9).slice(0, -1)), mp3(8));
