@@ -277,6 +277,7 @@ class CountedTexts {
 
   /** Texts from a state to an end by way of no place. */
   #tail(id: number, least: number, most: number): Rule | undefined {
+    if (least > most) return undefined;
     return this.#once(`tail ${id} ${least} ${most}`, (alternatives) => {
       if (least <= 0 && this.#automaton.states[id]!.accepts) alternatives.push([]);
       if (most === 0) return;
