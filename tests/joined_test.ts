@@ -102,6 +102,7 @@ Deno.test("joined: what changes what others would find has an isolate of its own
       "/** In an isolate of its own: it counts what is made once. */",
       "Deno.test.beforeEach(() => {});",
       "globalThis.fetch = () => {};",
+      "  globalThis.fetch = () => {};",
     ]
   ) assert.equal(mayJoin("src/a_test.ts", text), false, text);
   assert.ok(mayJoin("src/a_test.ts", "Deno.test('a', () => {});"));

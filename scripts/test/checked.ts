@@ -55,6 +55,11 @@ export async function checkChanged(
       left.push(name);
       continue;
     }
+    if (stamps[name] !== undefined) {
+      // It may have passed before on this very tree, and fail now.
+      delete stamps[name];
+      await Deno.writeTextFile(file, JSON.stringify(stamps));
+    }
     await check();
     // What was changed meanwhile may have been read before or after.
     if (await digestTree(root) !== digest) continue;

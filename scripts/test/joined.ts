@@ -11,7 +11,7 @@ const LEAVES = [
   /\bisolate of its own\b/,
   /\bDeno\.(env\.(set|delete)|chdir|umask|addSignalListener|memoryUsage)\(/,
   /\bDeno\.test\.(before|after|only)/,
-  /^(globalThis|Deno|console|Date|Math|performance)\.\w+ = /m,
+  /^\s*(globalThis|Deno|console|Date|Math|performance)\.\w+ = /m,
 ];
 
 /** Whether a test file of this text may run in one module with others. */
