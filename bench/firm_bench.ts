@@ -194,7 +194,7 @@ async function benchMetrics(): Promise<void> {
     }
     metrics.loaded("model-loaded", { model: label(model), load_ms: 900 });
   }
-  for (const code of codes) metrics.refused(code);
+  for (const code of codes) metrics.answered(code);
   const loaded = models.map((name) => ({
     name,
     active: 1,

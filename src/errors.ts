@@ -28,6 +28,8 @@ export const ERROR_TABLE = {
   "usage": [400, EXIT.usage],
   "bad-config": [400, EXIT.usage],
   "bad-environment": [400, EXIT.refused],
+  // what who asks a host is told of its `bad-config`
+  "misconfigured": [503, EXIT.unavailable],
   "bad-request": [400, EXIT.usage],
   "not-found": [404, EXIT.internal],
   "method-not-allowed": [405, EXIT.internal],
@@ -125,6 +127,11 @@ export type ErrorCode = keyof typeof ERROR_TABLE;
 /** Whether a text, which may be a stranger's, is one of our codes. */
 export function isErrorCode(text: string): text is ErrorCode {
   return Object.hasOwn(ERROR_TABLE, text);
+}
+
+/** Whether a setting is why something failed: of a request, no fault of who sent it. */
+export function isHostsFault({ code }: SecLlamaError): boolean {
+  return code === "bad-config" || code === "bad-environment";
 }
 
 /** What is wrong with a field of a request, where a dialect has a word for it. */

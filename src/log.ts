@@ -13,6 +13,11 @@ export function label(text: string): Label {
   return text.slice(0, 128).replace(/[^A-Za-z0-9._:\/@+,*-]/g, "?") as Label;
 }
 
+/** A sentence that names no content, as a label: its words with `_` between. */
+export function sentence(text: string): Label {
+  return label(text.replaceAll(" ", "_"));
+}
+
 /** From everything to failures only. */
 export type LogLevel = "debug" | "info" | "warn" | "error";
 /** What may be logged beside an event. */

@@ -17,6 +17,7 @@ import {
   type ErrorCode,
   type FieldFault,
   isErrorCode,
+  isHostsFault,
   SecLlamaError,
   toSecLlamaError,
 } from "../errors.ts";
@@ -38,7 +39,7 @@ interface RenderedError {
 export function render(thrown: unknown, path: string): RenderedError {
   const dialect = dialectOf(path);
   const row = routeOf(path);
-  const error = inOllamasWords(toSecLlamaError(thrown), row);
+  const error = inOllamasWords(toAskers(thrown), row);
   const document = errorDocument(error, dialect, { row });
   const { status } = error;
   return {
@@ -75,7 +76,7 @@ export function errorDocument(
   dialect: Dialect,
   about: { readonly row?: Route | undefined; readonly requestId?: string | undefined } = {},
 ): Record<string, unknown> {
-  const error = toSecLlamaError(thrown);
+  const error = toAskers(thrown);
   const hint = error.hint ?? sizesOf(error);
   const ours = { code: error.code, ...(hint === undefined ? {} : { hint }) };
   switch (dialect) {
@@ -102,6 +103,18 @@ export function errorDocument(
       };
     }
   }
+}
+
+/**
+ * The error as whoever asks over HTTP gets it. A setting that is wrong is the host's fault, not the request's, and its text may name
+ * a file of the host's: the text is for the host's log.
+ */
+export function toAskers(thrown: unknown): SecLlamaError {
+  const error = toSecLlamaError(thrown);
+  if (!isHostsFault(error)) return error;
+  return new SecLlamaError("misconfigured", "a setting of this host is wrong", {
+    hint: "its administrator finds which one in the host's log, at misconfigured",
+  });
 }
 
 /** Claude Code shortens a conversation by itself when it reads these words, by as much as the numbers say. */

@@ -11,7 +11,27 @@ const PATHS = {
   anthropic: "/v1/messages",
   sealed: "/sealed/v1",
 } as const;
-const CODES = Object.keys(ERROR_TABLE) as ErrorCode[];
+/** What a setting is to blame for goes out as `misconfigured`. */
+const HOSTS_FAULTS: readonly ErrorCode[] = ["bad-config", "bad-environment"];
+const CODES = (Object.keys(ERROR_TABLE) as ErrorCode[])
+  .filter((code) => !HOSTS_FAULTS.includes(code));
+
+Deno.test("errors: a setting that is wrong is the host's fault, and its text stays there", () => {
+  for (const code of HOSTS_FAULTS) {
+    for (const path of Object.values(PATHS)) {
+      const hint = "see /etc/secret";
+      const error = new SecLlamaError(code, "/etc/secret is no file", {
+        hint,
+        field: "/etc/secret",
+      });
+      const { status, body } = render(error, path);
+      assert.equal(status, 503, path);
+      assert.match(body, /misconfigured/);
+      assert.doesNotMatch(body, /etc|bad-config|bad-environment/);
+      assert.doesNotMatch(JSON.stringify(errorDocument(error, "openai")), /etc/);
+    }
+  }
+});
 
 Deno.test("errors: every code in every dialect has the dialect's shape, and ours beside", () => {
   for (const code of CODES) {

@@ -57,11 +57,18 @@ async function open(
   options: Pick<HardenedOptions, "hostname" | "port"> & Partial<HardenedOptions>,
 ): Promise<HardenedServer> {
   const app = makeGatewayApp({ ...facts, remote });
-  const { config, logger, management } = facts;
+  const { config, logger, management, audit } = facts;
+  const rules = listenerRules(management?.maxBytes);
   const server: HardenedServer = await serveHardened({
     ...options,
     allowedOrigins: config.allowedOrigins,
-    rules: listenerRules(management?.maxBytes),
+    rules: {
+      ...rules,
+      render(error, path) {
+        audit?.answered?.(error.code);
+        return rules.render(error, path);
+      },
+    },
     limits: { drainMs: config.drainMs },
     logger,
     signal: shutdown.signal,

@@ -68,7 +68,10 @@ export class Metrics implements GatewayAudit {
     "From the start of a runner until it answers.",
     SECONDS,
   );
-  readonly #refused = new Counter("secllama_refused_total", "Who was turned away, by code.");
+  readonly #refused = new Counter(
+    "secllama_refused_total",
+    "Requests that were answered with an error, by its code.",
+  );
 
   constructor(next: GatewayAudit | undefined) {
     this.#next = next;
@@ -92,8 +95,11 @@ export class Metrics implements GatewayAudit {
   }
 
   refused(code: ErrorCode, who?: LogFields): void {
-    this.#refused.add({ code });
     this.#next?.refused(code, who);
+  }
+
+  answered(code: ErrorCode): void {
+    this.#refused.add({ code });
   }
 
   later(line: Promise<void>): void {

@@ -42,6 +42,8 @@ interface ProxyRoleOptions {
   readonly signal: AbortSignal;
   /** Told of each wrong token. */
   readonly onTokenRefused?: TokenGateOptions["onRefused"];
+  /** Told of each request that was turned away for want of a token. */
+  readonly onTurnedAway?: TokenGateOptions["onAnswered"];
 }
 
 /**
@@ -77,6 +79,7 @@ export async function startProxyRole(options: ProxyRoleOptions): Promise<Running
   const anyGate = {
     ...makeGate(dataDir, logger),
     onRefused: options.onTokenRefused ?? (() => {}),
+    onAnswered: options.onTurnedAway ?? (() => {}),
   };
   const gate = config.requireToken
     ? { ...anyGate, browser: (request: Request) => page.admits(request) }

@@ -5,7 +5,7 @@
  */
 import type { Config } from "../config/config.ts";
 import { listenText } from "../config/listen_at.ts";
-import { SecLlamaError } from "../errors.ts";
+import { type ErrorCode, isErrorCode, SecLlamaError } from "../errors.ts";
 import type { StorageSource } from "../keys/mod.ts";
 import { ProxyIdentity } from "../proxy/identity.ts";
 import { encodeHandover, type HandedKeys } from "./handover.ts";
@@ -58,8 +58,8 @@ export function spawnProxy(o: {
     Config,
     "proxyListen" | "proxyListenMode" | "proxyListenGroup" | "tlsCert" | "tlsKey"
   >;
-  /** Told of each token that it refused. */
-  onTokenRefused: (refusal: { readonly locked: boolean }) => void;
+  /** Told of what it refused. */
+  told: ProxyWords;
   env: { readonly [name: string]: string | undefined };
 }): ProxyProcess {
   const argv = selfArgv(
@@ -118,7 +118,7 @@ export function spawnProxy(o: {
       const line = await encodeHandover(gateway, keys, openVault(o.dataDir, keys));
       connected = true;
       await writer.write(new TextEncoder().encode(line + "\n"));
-      const url = await readyLine(child.stdout, o.onTokenRefused);
+      const url = await readyLine(child.stdout, o.told);
       port = Number(new URL(url).port);
       return url;
     } catch (error) {
@@ -132,10 +132,20 @@ export function spawnProxy(o: {
 /** What the proxy says after its first line, when it refused a token, and when that one locked its sender out. */
 export const TOKEN_REFUSED_LINE = "token-refused";
 export const TOKEN_LOCKED_LINE = "token-refused locked";
+/** What it says of each request that it turned away by itself; its code follows. */
+export const TURNED_AWAY = "turned-away ";
+
+/** Who is told of what the proxy says. */
+export interface ProxyWords {
+  /** Of each wrong token. */
+  onTokenRefused(refusal: { readonly locked: boolean }): void;
+  /** Of each request that it turned away, with or without a token. */
+  onTurnedAway(code: ErrorCode): void;
+}
 
 async function readyLine(
   stdout: ReadableStream<Uint8Array>,
-  onTokenRefused: (refusal: { readonly locked: boolean }) => void,
+  told: ProxyWords,
 ): Promise<string> {
   const reader = stdout.pipeThrough(
     new TextDecoderStream() as unknown as TransformStream<Uint8Array, string>,
@@ -156,22 +166,24 @@ async function readyLine(
     clearTimeout(timer);
   }
   const [first, ...rest] = text.split("\n");
-  void listen(reader, rest.join("\n"), onTokenRefused);
+  void listen(reader, rest.join("\n"), told);
   return first!.trim();
 }
 
 async function listen(
   reader: ReadableStreamDefaultReader<string>,
   begun: string,
-  onTokenRefused: (refusal: { readonly locked: boolean }) => void,
+  told: ProxyWords,
 ): Promise<void> {
   let text = begun;
   for (;;) {
     const lines = text.split("\n");
     text = lines.pop()!.slice(0, 256);
     for (const line of lines.map((one) => one.trim())) {
-      if (line === TOKEN_REFUSED_LINE) onTokenRefused({ locked: false });
-      if (line === TOKEN_LOCKED_LINE) onTokenRefused({ locked: true });
+      if (line === TOKEN_REFUSED_LINE) told.onTokenRefused({ locked: false });
+      if (line === TOKEN_LOCKED_LINE) told.onTokenRefused({ locked: true });
+      const code = line.startsWith(TURNED_AWAY) ? line.slice(TURNED_AWAY.length) : "";
+      if (isErrorCode(code)) told.onTurnedAway(code);
     }
     const { done, value } = await reader.read()
       .catch(() => ({ done: true as const, value: undefined }));

@@ -6,7 +6,7 @@ import type { ServeAudit } from "./audit.ts";
 
 /** What a request needs. */
 interface Needed {
-  readonly models: Pick<ModelStore, "list">;
+  readonly models: Pick<ModelStore, "list" | "resolve" | "approve">;
   readonly keys: Pick<KeySource, "changes">;
   readonly audit: Pick<ServeAudit, "admit"> | undefined;
   /** Of a host of a fleet. */
@@ -19,10 +19,27 @@ export function shared<T>(look: () => Promise<T>): () => Promise<T> {
   return () => underWay ??= look().finally(() => underWay = undefined);
 }
 
+/**
+ * That a model can be asked for: one that is whole, and that the policy lets be loaded. Whether there is memory for it is not asked.
+ * @throws {SecLlamaError} Why the newest one cannot be; `model-not-found` where there is none.
+ */
+async function someModel(models: Needed["models"]): Promise<void> {
+  let why: unknown;
+  for (const { name, problem } of await models.list()) {
+    try {
+      if (problem !== undefined) throw problem;
+      return await models.approve(await models.resolve(name));
+    } catch (error) {
+      why ??= error;
+    }
+  }
+  throw why ?? new SecLlamaError("model-not-found", "there is no model here");
+}
+
 /** Why a request would not be answered now, one word each; none: it would. */
 export async function notReady({ models, keys, audit, fleet }: Needed): Promise<string[]> {
   const checks: [string, () => unknown][] = [
-    ["models", () => models.list()],
+    ["models", () => someModel(models)],
     ["keys", () => keys.changes()],
     ["audit", () => audit?.admit()],
     ["fleet", () => {

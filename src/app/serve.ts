@@ -39,7 +39,7 @@ import { Metrics, openMetrics } from "./metrics.ts";
 import { openModelStore } from "./model_store.ts";
 import { permissionLabels, revokePermissions } from "./permissions.ts";
 import { checkProxyListen } from "./proxy_listener.ts";
-import { type ProxyProcess, spawnProxy } from "./proxy_process.ts";
+import { type ProxyProcess, type ProxyWords, spawnProxy } from "./proxy_process.ts";
 import { notReady, shared } from "./readiness.ts";
 import type { ReadyFacts } from "./ready_line.ts";
 import type { HandedKeys } from "./handover.ts";
@@ -94,11 +94,14 @@ export async function startServe(options: ServeOptions): Promise<RunningServe> {
     listen.warnings.forEach(options.onWarning);
     const opened = await openFleet(config, { dataDir, keys, logger, shutdown });
     const fleet = opened?.member;
-    // Before the gateway is there: both load their modules side by side.
-    const proxy = startProxyProcess(options, listen, shutdown, (locked) => {
-      audit?.refused("token-refused", { kind_of_client: label("app"), locked });
-    });
     const metrics = config.metricsPort === 0 ? undefined : new Metrics(audit);
+    // Before the gateway is there: both load their modules side by side.
+    const proxy = startProxyProcess(options, listen, shutdown, {
+      onTokenRefused({ locked }) {
+        audit?.refused("token-refused", { kind_of_client: label("app"), locked });
+      },
+      onTurnedAway: (code) => metrics?.answered(code),
+    });
     const models = await openModelStore(options.settings, options.installation);
     const sandbox = await probing;
     const supervisor = await startSupervisor(
@@ -249,7 +252,7 @@ function startProxyProcess(
   { withProxy, settings: { config, dataDir }, env }: ServeOptions,
   listen: ListenAddress,
   shutdown: Shutdown,
-  onTokenRefused: (locked: boolean) => void,
+  told: ProxyWords,
 ): ProxyProcess | undefined {
   if (!withProxy) return undefined;
   const proxy = spawnProxy({
@@ -262,7 +265,7 @@ function startProxyProcess(
     requireToken: config.requireToken,
     drainMs: config.drainMs,
     open: config,
-    onTokenRefused: ({ locked }) => onTokenRefused(locked),
+    told,
     env,
   });
   shutdown.addEntrance(() => proxy.stop());

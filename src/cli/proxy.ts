@@ -4,7 +4,7 @@ import { alsoLetIn } from "../app/banner.ts";
 import { openVaultFrom } from "../app/history.ts";
 import { type LocalConnection, localConnection, startProxyRole } from "../app/proxy.ts";
 import { checkProxyListen } from "../app/proxy_listener.ts";
-import { TOKEN_LOCKED_LINE, TOKEN_REFUSED_LINE } from "../app/proxy_process.ts";
+import { TOKEN_LOCKED_LINE, TOKEN_REFUSED_LINE, TURNED_AWAY } from "../app/proxy_process.ts";
 import { shareFolder } from "../config/folder_lock.ts";
 import { EXIT, SecLlamaError } from "../errors.ts";
 import { notifyServiceManager } from "../linux/service_manager.ts";
@@ -100,6 +100,9 @@ export async function runProxy(
     // Serve reads it and records it.
     onTokenRefused: ({ locked }) => {
       if (fromServe) context.tui.out(locked ? TOKEN_LOCKED_LINE : TOKEN_REFUSED_LINE);
+    },
+    onTurnedAway(code) {
+      if (fromServe) context.tui.out(TURNED_AWAY + code);
     },
     signal: stop.signal,
   });

@@ -3,7 +3,7 @@
  * never holds a prompt or a reply. Everything that is not listed here is refused.
  */
 import { Hono } from "hono";
-import { errorResponse } from "../api/errors.ts";
+import { errorResponse, toAskers } from "../api/errors.ts";
 import {
   allowed,
   canonicalPath,
@@ -15,6 +15,7 @@ import {
 } from "../api/routes.ts";
 import { RUNNING_TEXT } from "../api/texts.ts";
 import { toSecLlamaError } from "../errors.ts";
+import { logMisconfigured } from "../http/mod.ts";
 import { label } from "../log.ts";
 import { noteRefusal } from "./audit.ts";
 import { type GatewayContext, isolationWord, labelOf } from "./context.ts";
@@ -59,6 +60,7 @@ export function makeGatewayApp(context: GatewayContext): Hono<ManagementEnv> {
     label: () => labelOf(context),
     place: ({ pskId, target, hid }) => placeOf(context, { pskId, target, without: hid }),
     silence: (id) => silence(context.fleet, id),
+    onRefused: (code) => context.audit?.answered?.(code),
   });
   app.use("*", gate.middleware());
 
@@ -91,6 +93,8 @@ export function makeGatewayApp(context: GatewayContext): Hono<ManagementEnv> {
   app.onError((error, c) => {
     const e = toSecLlamaError(error);
     noteRefusal(context.audit, e);
+    context.audit?.answered?.(toAskers(e).code);
+    logMisconfigured(context.logger, e);
     if (e.code === "internal") {
       context.logger.error("internal-error", { at: label(firstFrame(e.cause)) });
     }

@@ -19,6 +19,8 @@ export interface GatewayAudit {
    * @param who Fields on who it was, where that is known.
    */
   refused(code: ErrorCode, who?: LogFields): void;
+  /** An error was the answer to a request, for who counts. */
+  answered?(code: ErrorCode): void;
   /** A line that is still to come, of an exchange that is over: the log is not closed before it. */
   later?(line: Promise<void>): void;
   /** How long a reply took, for who measures. @param model Its name with the tag. */
@@ -143,7 +145,10 @@ export function recordedExchange(
     async ending(end) {
       const { bytesIn, bytesOut } = end;
       const result = resultOf(used, end);
-      if (used.refused !== undefined && result === used.refused) audit.refused(used.refused, who);
+      if (used.refused !== undefined && result === used.refused) {
+        audit.refused(used.refused, who);
+        audit.answered?.(used.refused);
+      }
       const ms = Math.round(performance.now() - started);
       const write = () =>
         audit.record("exchange", {

@@ -9,7 +9,7 @@ import { errorResponse } from "../api/errors.ts";
 import { runnerName } from "../api/runner_name.ts";
 import { bodyLimit, isMetadata, routeOf, ROUTES, takes } from "../api/routes.ts";
 import { type Bytes, equalConstantTime, toHex } from "../bytes.ts";
-import { SecLlamaError } from "../errors.ts";
+import { type ErrorCode, SecLlamaError } from "../errors.ts";
 import { secret } from "../secret.ts";
 import { Pot } from "../shares.ts";
 import { HOST_HEADER } from "../sealed/member.ts";
@@ -46,6 +46,8 @@ interface ProofGateOptions {
   ) => string | undefined;
   /** What a stranger is told instead of `auth`, where another host may know it. */
   readonly silence?: (pskId: string) => SecLlamaError | undefined;
+  /** Told of each request that is answered with an error here. */
+  readonly onRefused?: (code: ErrorCode) => void;
   /** Called with each psk_id whose key was proved. */
   readonly onProven?: (pskId: string) => void;
   /** False on loopback: whoever gives no proof, or a wrong one, is answered all the same. Default: true. */
@@ -161,6 +163,7 @@ export class ProofGate {
         c.req.raw = withBody(raw, body);
       } catch (error) {
         if (!(error instanceof SecLlamaError)) throw error;
+        this.#options.onRefused?.(error.code);
         const response = errorResponse(error, url.pathname, raw.method);
         if (error instanceof OtherHost) response.headers.set(HOST_HEADER, error.host);
         if (error.code === "clock") response.headers.set(NOW_HEADER, String(this.#now()));

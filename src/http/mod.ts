@@ -1,6 +1,7 @@
 /** The hardened listener that gateway and proxy share. */
 export type { Handler, RequestInfo } from "./connection.ts";
 export { DEFAULT_LIMITS, type Limits } from "./limits.ts";
+export { logMisconfigured } from "./misconfigured.ts";
 export { SHARED_PARTY } from "./parties.ts";
 export type { RenderedError, Rules } from "./rules.ts";
 export {

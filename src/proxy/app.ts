@@ -28,6 +28,7 @@ import { MANAGEMENT_HINT } from "../api/texts.ts";
 import { type Bytes, toBase64Url } from "../bytes.ts";
 import type { SealedFetch } from "../client/mod.ts";
 import { ERROR_TABLE, SecLlamaError, toSecLlamaError } from "../errors.ts";
+import { logMisconfigured } from "../http/mod.ts";
 import { label, type Logger } from "../log.ts";
 import { crossOrigin } from "./cross_origin.ts";
 import type { Page } from "./page.ts";
@@ -141,6 +142,7 @@ export function makeProxyApp(options: ProxyAppOptions): Hono<GateEnv> {
       if (e.code === "internal") {
         options.logger.error("proxy-error", { cause: label((e.cause as Error)?.name ?? "") });
       }
+      logMisconfigured(options.logger, e);
       return errorResponse(e, pathname, method);
     }
   });

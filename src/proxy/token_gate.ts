@@ -3,7 +3,7 @@ import type { MiddlewareHandler } from "hono";
 import { errorResponse } from "../api/errors.ts";
 import { type Kind, routeOf, ROUTES } from "../api/routes.ts";
 import { equalConstantTime, fromBase64, utf8, utf8Decode } from "../bytes.ts";
-import { SecLlamaError } from "../errors.ts";
+import { type ErrorCode, SecLlamaError } from "../errors.ts";
 import { SHARED_PARTY } from "../http/mod.ts";
 import { label, type Logger } from "../log.ts";
 
@@ -27,6 +27,8 @@ export interface TokenGateOptions {
   readonly logger: Logger;
   /** Whether a request is of this user's browser, which was let in otherwise, or gets nothing but the page's program. */
   readonly browser?: (request: Request) => boolean;
+  /** Told of each request that is turned away here, for who counts. */
+  readonly onAnswered?: (code: ErrorCode) => void;
   /** Told of each wrong token, too. */
   readonly onRefused?: (refusal: { readonly locked: boolean }) => void;
   /** Waits for so many ms; a timer by default. */
@@ -50,6 +52,7 @@ export function tokenGate(options: TokenGateOptions): MiddlewareHandler<GateEnv>
     if (c.req.path === ROUTES.identity.path) return await next();
     const refuse = (error: SecLlamaError, headers: Record<string, string>) => {
       void c.req.raw.body?.cancel().catch(() => {});
+      options.onAnswered?.(error.code);
       const response = errorResponse(error, c.req.path, c.req.method);
       for (const [name, value] of Object.entries(headers)) response.headers.set(name, value);
       return response;
