@@ -79,7 +79,12 @@ const RUNNER_FLAGS = [
 ];
 
 /** Programs of threads, which nothing imports: src/worker.ts starts them by these names. */
-const WORKERS = ["history/worker_main", "documents/parse_main", "documents/parse_pdf_main"];
+const WORKERS = [
+  "history/worker_main",
+  "documents/parse_main",
+  "documents/parse_pdf_main",
+  "documents/scan_main",
+];
 
 const PROGRAM_FLAGS = ["--unstable-worker-options", ...PROGRAM_PERMISSIONS];
 

@@ -60,6 +60,7 @@ const NEEDS: readonly (readonly [program: string, debianPackage: string])[] = [
   ["/usr/lib/python3/dist-packages/jsonschema/__init__.py", "python3-jsonschema"],
   ["/usr/bin/curl", "curl"],
   ["/usr/bin/wget", "wget"],
+  ["/usr/bin/pdftoppm", "poppler-utils"],
   ["/usr/bin/docker-registry", "docker-registry"],
   ["/usr/bin/script", "bsdutils"],
   ["/usr/bin/zsh", "zsh"],

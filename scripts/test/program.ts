@@ -16,7 +16,12 @@ export const PROGRAM_ENTRY = join(PROGRAM, "main.ts");
 /** Bundled files, where src/app/installation.ts and src/worker.ts find the rest from: two folders below the tree's root. */
 export const PIECES = "src/app";
 /** As in scripts/compile.ts: src/worker.ts starts them by name. */
-const WORKERS = ["history/worker_main", "documents/parse_main", "documents/parse_pdf_main"];
+const WORKERS = [
+  "history/worker_main",
+  "documents/parse_main",
+  "documents/parse_pdf_main",
+  "documents/scan_main",
+];
 const COPIED = [
   "build/runner.js",
   "build/attacker.js",

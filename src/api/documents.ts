@@ -10,6 +10,9 @@ export const QUESTION_CHARACTERS = 8000;
 /** Documents that a search may be told to keep to. */
 export const DOCUMENTS_NAMED = 1000;
 
+/** Pages of a scanned PDF that are given at once, as pictures. */
+export const SCANNED_PAGES = 8;
+
 /** Of a folder, files of these names are taken; a file that is named itself is judged by what is in it. */
 export const DOCUMENT_NAME = /\.(?:txt|text|md|markdown|html?|csv|tsv|docx|pdf|log|tex|rst)$/i;
 
@@ -42,6 +45,35 @@ export interface Passage {
   readonly text: string;
   /** Higher is better; of one answer's passages only. */
   readonly score: number;
+}
+
+/** Pages of a PDF that are pictures, as a scanner makes it. Nothing of it is kept. */
+export interface Scan {
+  /** Of the whole file. */
+  readonly pages: number;
+  /** The page to go on with; null: there are no more. */
+  readonly next: number | null;
+  /** Pages among those looked at whose picture is packed in a way that is not read. */
+  readonly unread: number;
+  /** Each as PNG, in base64. */
+  readonly scanned: readonly { readonly page: number; readonly image: string }[];
+}
+
+/** What goes along of a scan, in words. @param rest How the other pages are asked for. */
+export function scanNote(
+  { pages, next, unread, scanned }: Omit<Scan, "scanned"> & {
+    readonly scanned: readonly { readonly page: number }[];
+  },
+  rest: (next: number) => string,
+): string {
+  const which = scanned.map(({ page }) => page).join(", ");
+  const taken = scanned.length < pages
+    ? `of its ${pages} pages, ${which} ${scanned.length === 1 ? "goes" : "go"} along as pictures`
+    : pages === 1
+    ? "its page goes along as a picture"
+    : `its ${pages} pages go along as pictures`;
+  const lost = unread === 0 ? "" : `; ${unread} of them cannot be read as pictures`;
+  return `${taken}${lost}${next === null ? "" : `; ${rest(next)}`}`;
 }
 
 /** What a search answers. */

@@ -192,6 +192,12 @@ export const ROUTES = {
     methods: POST,
     maxBytes: SMALL_BYTES,
   }),
+  /** A PDF's pages that are pictures. */
+  documentScan: route("history", "ollama", "/secllama/docs/scan", {
+    methods: POST,
+    maxBytes: DOCUMENT_BYTES,
+    body: "bytes",
+  }),
   /** The model that makes vectors of documents. */
   documentModel: route("history", "ollama", "/secllama/docs/model", {
     methods: [...GET, "PUT"],

@@ -8,7 +8,7 @@ import { ROUTES } from "../api/routes.ts";
 import { durationMs } from "../duration.ts";
 import { EXIT, SecLlamaError } from "../errors.ts";
 import { answerTo, converse } from "./chat/converse.ts";
-import { imageFile, MAX_TEXT_BYTES, takePictures, textFile } from "./chat/files.ts";
+import { imagesOf, MAX_TEXT_BYTES, takePictures, textFile } from "./chat/files.ts";
 import { makePost } from "./chat/post.ts";
 import { type Message, Session, type Settings } from "./chat/session.ts";
 import { formatOf, type Think } from "./chat/slash.ts";
@@ -41,7 +41,12 @@ export const runCommand: Command = {
     think: { type: "string", value: "LEVEL", help: "true, false, low, medium or high" },
     keepalive: { type: "string", value: "DURATION", help: "how long the model stays loaded" },
     file: { type: "string", value: "PATH", multiple: true, help: "a text file before the prompt" },
-    image: { type: "string", value: "PATH", multiple: true, help: "a picture with the prompt" },
+    image: {
+      type: "string",
+      value: "PATH",
+      multiple: true,
+      help: "a picture with the prompt, or a scanned PDF",
+    },
     save: { type: "boolean", help: "keep the conversation in the sealed history" },
     nowordwrap: { type: "boolean", help: "do not break lines at words" },
     verbose: { type: "boolean", help: "counts and times after each answer" },
@@ -65,7 +70,8 @@ It asks the proxy on loopback; where none runs and this machine is paired with a
       : undefined;
     const keep = keeper?.keep;
     const files = await Promise.all(listOption(context, "file").map(textFile));
-    const images = await Promise.all(listOption(context, "image").map(imageFile));
+    const images: string[] = [];
+    for (const path of listOption(context, "image")) images.push(...await imagesOf(path, tui.note));
     if (
       words.length === 0 && files.length === 0 && images.length === 0 && Deno.stdin.isTerminal()
     ) {

@@ -5,23 +5,73 @@ const bytes = (text: string) => new TextEncoder().encode(text);
 
 /** A small PDF of our own making, a line of text a page. @param packed Whether the pages are deflated. */
 export function makePdf(pages: readonly string[], packed = false): Uint8Array<ArrayBuffer> {
-  const kids = pages.map((_, i) => `${4 + 2 * i} 0 R`).join(" ");
+  return pdfOf(
+    pages.map((text) => ({ content: `BT /F1 12 Tf 72 720 Td (${text}) Tj ET` })),
+    packed,
+  );
+}
+
+/** A page of a PDF. */
+interface PdfPage {
+  /** What is drawn on it: PDF's operators. */
+  readonly content: string;
+  /** What its operators call I0, I1 and so on. */
+  readonly images?: readonly PdfImage[];
+  /** Degrees by which it is turned. */
+  readonly rotate?: number;
+  /** In points. */
+  readonly width?: number;
+  readonly height?: number;
+}
+
+/** A picture in a PDF. */
+interface PdfImage {
+  readonly width: number;
+  readonly height: number;
+  /** What its dictionary has besides: colours, bits, filter. */
+  readonly entries: string;
+  readonly data: Uint8Array;
+}
+
+/** A picture of three bytes a pixel, deflated. */
+export function rgbImage(width: number, height: number, rgb: Uint8Array): PdfImage {
+  const entries = "/ColorSpace /DeviceRGB /BitsPerComponent 8 /Filter /FlateDecode";
+  return { width, height, entries, data: deflateSync(rgb) };
+}
+
+/** A PDF as a scanner makes it: each page one picture over the whole of it. */
+export function makeScannedPdf(images: readonly PdfImage[]): Uint8Array<ArrayBuffer> {
+  return pdfOf(images.map((image) => ({ content: "612 0 0 792 0 0 cm /I0 Do", images: [image] })));
+}
+
+/** @param packed Whether what is drawn is deflated. */
+export function pdfOf(pages: readonly PdfPage[], packed = false): Uint8Array<ArrayBuffer> {
   const objects = [
     "<< /Type /Catalog /Pages 2 0 R /OpenAction << /S /JavaScript /JS (app.alert(1)) >> >>",
-    `<< /Type /Pages /Kids [${kids}] /Count ${pages.length} >>`,
+    "",
     "<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>",
-    ...pages.flatMap((text, i) => {
-      const plain = `BT /F1 12 Tf 72 720 Td (${text}) Tj ET`;
-      const content = packed ? deflateSync(plain, { level: 9 }).toString("latin1") : plain;
-      return [
-        `<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Contents ${5 + 2 * i} 0 R ` +
-        "/Resources << /Font << /F1 3 0 R >> >> >>",
-        `<< /Length ${content.length}${
-          packed ? " /Filter /FlateDecode" : ""
-        } >>\nstream\n${content}\nendstream`,
-      ];
-    }),
   ];
+  const add = (object: string) => objects.push(object);
+  const stream = (entries: string, data: string) =>
+    `<< ${entries} /Length ${data.length} >>\nstream\n${data}\nendstream`;
+  const kids: number[] = [];
+  for (const { content, images = [], rotate = 0, width = 612, height = 792 } of pages) {
+    const names = images.map((image, i) => {
+      const head = `/Type /XObject /Subtype /Image /Width ${image.width} /Height ${image.height}`;
+      const data = Buffer.from(image.data).toString("latin1");
+      return `/I${i} ${add(stream(`${head} ${image.entries}`, data))} 0 R`;
+    });
+    const drawn = packed ? deflateSync(content, { level: 9 }).toString("latin1") : content;
+    const contents = add(stream(packed ? "/Filter /FlateDecode" : "", drawn));
+    kids.push(add(
+      `<< /Type /Page /Parent 2 0 R /MediaBox [0 0 ${width} ${height}] /Rotate ${rotate} ` +
+        `/Contents ${contents} 0 R ` +
+        `/Resources << /Font << /F1 3 0 R >> /XObject << ${names.join(" ")} >> >> >>`,
+    ));
+  }
+  objects[1] = `<< /Type /Pages /Kids [${
+    kids.map((kid) => `${kid} 0 R`).join(" ")
+  }] /Count ${pages.length} >>`;
   let text = "%PDF-1.4\n";
   const places = objects.map((object, i) => {
     const at = text.length;

@@ -14,14 +14,33 @@ export interface Parsed {
   readonly passages: readonly Piece[];
 }
 
+/** To the thread that takes out pages. */
+export interface ScanAsked {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  /** From 1. */
+  readonly first: number;
+  readonly most: number;
+}
+
+/** Pages of a PDF that are pictures. */
+export interface ScannedPages {
+  /** Of the whole file. */
+  readonly total: number;
+  /** Where to go on; null: there are no more. */
+  readonly next: number | null;
+  /** Pages with a picture that is packed in a way that is not read. */
+  readonly unread: number;
+  readonly pages: readonly { readonly page: number; readonly png: Uint8Array<ArrayBuffer> }[];
+}
+
 /** From the thread. */
-export type Said = { readonly parsed: Parsed } | { readonly why: string };
+export type Said<T> = { readonly parsed: T } | { readonly why: string };
 
 /** Waits for the one question. */
-export function answerOnce(parse: (asked: Asked) => Promise<Parsed>): void {
+export function answerOnce<Q = Asked, A = Parsed>(parse: (asked: Q) => Promise<A>): void {
   const thread = self as unknown as {
-    onmessage: (event: MessageEvent<Asked>) => void;
-    postMessage(said: Said): void;
+    onmessage: (event: MessageEvent<Q>) => void;
+    postMessage(said: Said<A>): void;
   };
   thread.onmessage = ({ data }) => {
     parse(data).then(

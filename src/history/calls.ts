@@ -20,6 +20,7 @@ export const CALLS = [
   "importFile",
   "documents",
   "addDocument",
+  "scanDocument",
   "removeDocument",
   "searchDocuments",
   "embedding",

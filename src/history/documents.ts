@@ -2,10 +2,16 @@
  * Documents, sealed like conversations: each under a key of its own, which a key of the vault seals. In the clear are ids and
  * sizes. What they are found by lies beside them (passage_index.ts).
  */
-import type { DocumentSummary, DocumentType, Passage } from "../api/documents.ts";
+import {
+  type DocumentSummary,
+  type DocumentType,
+  type Passage,
+  type Scan,
+  SCANNED_PAGES,
+} from "../api/documents.ts";
 import { utf8, utf8Decode } from "../bytes.ts";
 import type { Piece } from "../documents/chunks.ts";
-import { parseDocument } from "../documents/parse.ts";
+import { parseDocument, scannedPages } from "../documents/parse.ts";
 import { SecLlamaError } from "../errors.ts";
 import { secret } from "../secret.ts";
 import type { Database } from "./database.ts";
@@ -87,6 +93,19 @@ export class Documents implements Disposable {
   }
 
   /**
+   * The pages of a PDF that are pictures. Nothing of it is kept.
+   * @param first The page to begin with, from 1.
+   * @throws {SecLlamaError} As scannedPages.
+   */
+  async scan(bytes: Uint8Array<ArrayBuffer>, first: number): Promise<Scan> {
+    const reading = this.#reading.then(() => scannedPages(bytes, { first, most: SCANNED_PAGES }));
+    this.#reading = reading.catch(() => {});
+    const { total, next, unread, pages } = await reading;
+    const scanned = pages.map(({ page, png }) => ({ page, image: png.toBase64() }));
+    return { pages: total, next, unread, scanned };
+  }
+
+  /**
    * Adds a document; one of the same name takes the older one's place.
    * @throws {SecLlamaError} `bad-request` if it has no text or there are too many, `history-busy`, `disk-full`.
    */
@@ -104,7 +123,8 @@ export class Documents implements Disposable {
     if (passages.length === 0) {
       throw new SecLlamaError("bad-request", "there is no text in this document", {
         hint: o.type === "pdf"
-          ? "pages that were scanned are pictures: have their text recognised first"
+          ? "pages that were scanned are pictures: a model that sees takes the file in the page, or with " +
+            "secllama run MODEL --image FILE; or have their text recognised first"
           : "it is empty, or what is in it is no text",
       });
     }

@@ -13,7 +13,7 @@ import {
   type StoredMessage,
   UNDO_MS,
 } from "../api/history.ts";
-import type { DocumentSummary, Passage } from "../api/documents.ts";
+import type { DocumentSummary, Passage, Scan } from "../api/documents.ts";
 import { utf8Decode } from "../bytes.ts";
 import { SecLlamaError } from "../errors.ts";
 import { wipe } from "../secret.ts";
@@ -342,6 +342,11 @@ export class History implements Disposable {
   /** Reads a file, and keeps its passages. @throws As Documents.addFile. */
   async addDocument(name: string, bytes: Uint8Array<ArrayBuffer>): Promise<DocumentSummary> {
     return await this.#documents.addFile(name, bytes, this.#now);
+  }
+
+  /** A PDF's pages that are pictures. Nothing of it is kept. As Documents.scan. */
+  async scanDocument(bytes: Uint8Array<ArrayBuffer>, first: number): Promise<Scan> {
+    return await this.#documents.scan(bytes, first);
   }
 
   /** Erases a document for good. */

@@ -6,6 +6,7 @@ import {
   type Passage,
   type PassageList,
   QUESTION_CHARACTERS,
+  type Scan,
 } from "../api/documents.ts";
 import { pathOf, ROUTES } from "../api/routes.ts";
 import { ask, refuseLarge } from "./api.ts";
@@ -26,6 +27,11 @@ export async function addDocument(file: File, name: string): Promise<DocumentSum
   refuseLarge(file, ROUTES.documents);
   const headers = { [NAME_HEADER]: encodeURIComponent(name) };
   return await ask(ROUTES.documents.path, { method: "POST", body: file, headers });
+}
+
+/** The first pages of a PDF that are pictures. Nothing of it is kept. @throws {ApiError} Why there are none. */
+export async function scanOf(file: File): Promise<Scan> {
+  return await ask(ROUTES.documentScan.path, { method: "POST", body: file });
 }
 
 /** The newest first. */

@@ -4,9 +4,10 @@
  * by the proxy. They go nowhere else.
  */
 import { decodedText } from "../api/decoding.ts";
+import { scanNote } from "../api/documents.ts";
 import type { Actions } from "./actions.ts";
 import { ApiError } from "./api.ts";
-import { addDocument, isDocument } from "./documents.ts";
+import { addDocument, isDocument, scanOf } from "./documents.ts";
 import { pictureOf } from "./pictures.ts";
 
 const MAX_TEXT = 20 << 20;
@@ -18,10 +19,13 @@ export async function takeFiles(actions: Actions, files: readonly File[]): Promi
     const problem = file.type.startsWith("image/")
       ? await picture(actions, file)
       : isDocument(file.name)
-      ? await takeDocument(actions, file)
+      ? await documentOrScan(actions, file)
       : await textFile(actions, file);
     if (problem) {
-      return actions.store.set({ notice: { kind: "error", text: `${file.name}: ${problem}` } });
+      const [text, hint] = typeof problem === "string" ? [problem] : [problem.text, problem.hint];
+      return actions.store.set({
+        notice: { kind: "error", text: `${file.name}: ${text}`, ...(hint ? { hint } : {}) },
+      });
     }
   }
   if (files.length > MAX_FILES) {
@@ -41,6 +45,33 @@ async function picture(actions: Actions, file: File): Promise<string | undefined
     return undefined;
   } catch (error) {
     return error instanceof Error ? error.message : "it cannot be read";
+  }
+}
+
+/** A PDF without text may be one that a scanner made: its pages go along as pictures, to a model that sees. */
+async function documentOrScan(
+  actions: Actions,
+  file: File,
+): Promise<string | { readonly text: string; readonly hint: string | undefined } | undefined> {
+  const problem = await takeDocument(actions, file);
+  if (problem === undefined || !/\.pdf$/i.test(file.name)) return problem;
+  await actions.capabilitiesKnown;
+  const { store } = actions;
+  if (!store.state.capabilities.includes("vision")) {
+    const hint = "If its pages were scanned: choose a model that sees pictures";
+    return { text: problem, hint };
+  }
+  try {
+    const scan = await scanOf(file);
+    const note = scanNote(scan, (next) => `split the file for those from ${next} on`);
+    store.set({
+      images: [...store.state.images, ...scan.scanned.map(({ image }) => image)],
+      notice: { kind: "done", text: `${file.name}: ${note}` },
+    });
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof ApiError)) return problem;
+    return { text: error.message, hint: error.hint };
   }
 }
 

@@ -40,15 +40,19 @@ export async function documentsAnswer(
     case ROUTES.documents: {
       if (method === "GET") return { documents: await history.documents() };
       const name = nameOf(request);
-      if (uploads.now >= MOST_UPLOADS) throw new SecLlamaError("busy", BUSY_TEXT, BUSY_HINT);
-      uploads.now++;
-      try {
+      return await upload(uploads, async () => {
         const added = await history.addDocument(name, await collect(request.body, route.maxBytes));
         embeddings.goOn();
         return added;
-      } finally {
-        uploads.now--;
-      }
+      });
+    }
+    case ROUTES.documentScan: {
+      const first = new URL(request.url).searchParams.get("first") ?? "1";
+      if (!/^[1-9]\d{0,6}$/.test(first)) throw bad("first", "a page's number, from 1");
+      return await upload(uploads, async () => {
+        const bytes = await collect(request.body, route.maxBytes);
+        return await history.scanDocument(bytes, Number(first));
+      });
     }
     case ROUTES.documentSearch: {
       const asked = await readJson(request, route);
@@ -76,6 +80,20 @@ export async function documentsAnswer(
       return {};
     default:
       throw notServed(method, undefined);
+  }
+}
+
+/** Takes a file up, or says that there are enough. */
+async function upload<T>(
+  uploads: DocumentsService["uploads"],
+  take: () => Promise<T>,
+): Promise<T> {
+  if (uploads.now >= MOST_UPLOADS) throw new SecLlamaError("busy", BUSY_TEXT, BUSY_HINT);
+  uploads.now++;
+  try {
+    return await take();
+  } finally {
+    uploads.now--;
   }
 }
 

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import type { DocumentSummary, PassageList } from "../api/documents.ts";
-import { NAME_HEADER } from "../api/documents.ts";
+import { NAME_HEADER, type Scan, SCANNED_PAGES } from "../api/documents.ts";
 import { BYTES_TYPE, JSON_TYPE } from "../api/media_types.ts";
 import { pathOf, ROUTES } from "../api/routes.ts";
-import { makePdf } from "../documents/testing.ts";
+import { makePdf, makeScannedPdf, rgbImage } from "../documents/testing.ts";
 import type { HistoryCalls } from "../history/calls.ts";
 import { serviceOf, withPlace } from "../history/testing.ts";
 import { Embeddings } from "./embeddings.ts";
@@ -76,6 +76,32 @@ Deno.test("documents over HTTP: added, looked up in all or in those that are nam
     await ask("DELETE", pathOf(ROUTES.document, b.id));
     assert.deepEqual(await find({}), [a.id]);
     await assert.rejects(ask("DELETE", pathOf(ROUTES.document, b.id)), { code: "not-found" });
+  }));
+
+Deno.test("documents over HTTP: pages of a scan come as PNG, from the page that is asked for; nothing is kept", () =>
+  withPlace(async (place) => {
+    using history = place.open();
+    const service = serviceOf(history);
+    const answer = makeHistoryRoutes(service, embeddingsOf(service.history));
+    const scan = async (bytes: Uint8Array<ArrayBuffer>, query = "") => {
+      const url = `http://127.0.0.1${ROUTES.documentScan.path}${query}`;
+      const headers = { "content-type": BYTES_TYPE };
+      const reply = await answer(new Request(url, { method: "POST", body: bytes, headers }));
+      return await reply.json() as Scan;
+    };
+    const file = () => makeScannedPdf(Array(9).fill(rgbImage(2, 2, new Uint8Array(12))));
+    const { scanned, ...rest } = await scan(file());
+    assert.deepEqual(rest, { pages: 9, next: 9, unread: 0 });
+    assert.equal(scanned.length, SCANNED_PAGES);
+    assert.ok(scanned.every(({ image }) => image.startsWith("iVBORw0KGgo")));
+    const last = await scan(file(), "?first=9");
+    assert.deepEqual([last.next, last.scanned.map(({ page }) => page)], [null, [9]]);
+    for (const wrong of ["0", "-1", "1.5", "x", "", "10"]) {
+      const refused = scan(file(), `?first=${wrong}`);
+      await assert.rejects(refused, { code: "bad-request", field: "first" }, wrong);
+    }
+    await assert.rejects(scan(makePdf(["words"])), { code: "bad-request" });
+    assert.deepEqual(history.documents(), []);
   }));
 
 Deno.test("documents over HTTP: of many files that are sent at once, only as many are taken as are to be held in memory", () =>

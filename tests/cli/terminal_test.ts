@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { canSee } from "../../runner/engine/testing.ts";
 import { type Colour, makeSeeingModel, plain } from "../../runner/engine/testing_seeing.ts";
+import { makeScannedPdf, rgbImage } from "../../src/documents/testing.ts";
 import { readChallenge } from "../../src/api/proxy_identity.ts";
 import { ROUTES } from "../../src/api/routes.ts";
 import { toBase64Url } from "../../src/bytes.ts";
@@ -161,12 +162,16 @@ Deno.test("run: a picture goes along by --image, by its path in the prompt, drop
     };
     const red = await picture("a.bmp", "red");
     const blue = await picture("my holiday (2).bmp", "blue");
+    const scan = join(home, "scan.pdf");
+    const rgb = new Uint8Array(16 * 16 * 3).map((_, at) => at % 3 === 2 ? 255 : 0);
+    await Deno.writeFile(scan, makeScannedPdf([rgbImage(16, 16, rgb)]));
     const ask = "What colour is this?";
     const run = (...args: string[]) => cli(["run", ...args, port], { env });
     for (
       const [args, colour] of [
         [["eye", ask, "--image", red], "red"],
         [["eye", ask, "--image", blue], "blue"],
+        [["eye", ask, "--image", scan], "blue"],
         [["eye", `${ask} ${red}`], "red"],
         [["eye", `'${blue}' ${ask}`], "blue"],
         [["eye", ask, blue.replace(/[ ()]/g, (sign) => `\\${sign}`)], "blue"],

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import type { Page } from "playwright-core";
 import { canSee } from "../../runner/engine/testing.ts";
 import { type Colour, plain } from "../../runner/engine/testing_seeing.ts";
+import { makeScannedPdf, rgbImage } from "../../src/documents/testing.ts";
 import { askPage, chooseModel, dropFile, type Place, visit } from "./browser.ts";
 import { serious } from "./look.ts";
 
@@ -49,6 +50,13 @@ export async function showsPictures({ url, browser }: Place): Promise<void> {
     await page.locator(".capabilities").waitFor({ state: "attached" });
     await pasteFile(page, "image/bmp", plain("red"));
     await page.getByText(/this model does not see pictures/).waitFor();
+    await dropFile(
+      page,
+      "scan.pdf",
+      "application/pdf",
+      makeScannedPdf([rgbImage(1, 1, new Uint8Array(3))]),
+    );
+    await page.getByText(/If its pages were scanned: choose a model that sees pictures/).waitFor();
     await chooseModel(page, "eye");
     await page.locator(".capabilities").getByText("vision").waitFor();
 
@@ -83,6 +91,15 @@ export async function showsPictures({ url, browser }: Place): Promise<void> {
       await attached.getByText("picture 1").waitFor();
       assert.equal((await askPage(page, ASK)).trim(), colour);
     }
+
+    // A PDF that a scanner made has no text: its pages are pictures.
+    await fresh();
+    const red = new Uint8Array(16 * 16 * 3).map((_, at) => at % 3 === 0 ? 255 : 0);
+    const scan = makeScannedPdf([rgbImage(16, 16, red)]);
+    await dropFile(page, "scan.pdf", "application/pdf", scan);
+    await attached.getByText("picture 1").waitFor();
+    await page.getByText("scan.pdf: its page goes along as a picture").waitFor();
+    assert.equal((await askPage(page, ASK)).trim(), "red");
 
     // What is no picture is refused before it is in a conversation, where each later question would carry it.
     await fresh();

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { inProportion } from "../../../tests/support/patience.ts";
+import { makePdf, makeScannedPdf, rgbImage } from "../../documents/testing.ts";
 import { SecLlamaError } from "../../errors.ts";
 import { openKeySource } from "../../keys/mod.ts";
 import { MemoryStore } from "../../keys/stores/memory.ts";
@@ -119,15 +120,44 @@ Deno.test("chat: a file's path is read as it was typed, dropped or pasted", asyn
         .concat("~/my\\ notes\\ \\(1\\).txt", '"~/my notes (1).txt"', pathToFileURL(path).href)
     ) assert.equal(await typedPath(typed, home), path, typed);
     assert.equal(await typedPath("~user/x", home), "~user/x");
-    assert.equal((await attach(path)).kind, "text");
+    assert.equal((await attach(path, assert.fail)).kind, "text");
     await Deno.writeFile(path, new Uint8Array([0x89, 0x50, 0x4e, 0x47, 13, 10, 26, 10, 0]));
-    assert.deepEqual(await attach(path), { kind: "image", base64: "iVBORw0KGgoA" });
+    assert.deepEqual(await attach(path, assert.fail), {
+      kind: "images",
+      base64: ["iVBORw0KGgoA"],
+    });
     await Deno.writeFile(path, new Uint8Array([1, 0, 255]));
     for (
       const [bad, why] of [[path, /no text file|not a text file/], [home, /is a folder/]] as const
     ) {
-      await assert.rejects(attach(bad), (e: SecLlamaError) => why.test(e.message) && !!e.hint);
+      await assert.rejects(
+        attach(bad, assert.fail),
+        (e: SecLlamaError) => why.test(e.message) && !!e.hint,
+      );
     }
+  });
+});
+
+Deno.test("chat: a scanned PDF goes along as pictures of its pages, from the one that is named", async () => {
+  await withFolder(async (home) => {
+    const path = join(home, "scan.pdf");
+    const image = rgbImage(2, 2, new Uint8Array(12));
+    await Deno.writeFile(path, makeScannedPdf(Array(9).fill(image)));
+    const notes: string[] = [];
+    const count = async (name: string) => {
+      const attached = await attach(name, (line) => notes.push(line));
+      return attached.kind === "images" && attached.base64.length;
+    };
+    assert.equal(await count(path), 8);
+    assert.equal(await count(`${path}#page=9`), 1);
+    assert.deepEqual(notes, [
+      `${path}: of its 9 pages, 1, 2, 3, 4, 5, 6, 7, 8 go along as pictures; ` +
+      `those from 9 on: ${path}#page=9`,
+      `${path}: of its 9 pages, 9 goes along as pictures`,
+    ]);
+    await assert.rejects(count(`${path}#page=10`), { code: "bad-request", message: /has 9 pages/ });
+    await Deno.writeFile(path, makePdf(["words"]));
+    await assert.rejects(count(path), { code: "bad-request", message: /no page .* is a picture/ });
   });
 });
 

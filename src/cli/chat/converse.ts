@@ -99,7 +99,7 @@ export async function converse(around: Surroundings, session: Session): Promise<
           sees: () => around.sees(session.model, answer.signal),
           note: tui.note,
         });
-        for (const base64 of images) files.push({ kind: "image", base64 });
+        if (images.length > 0) files.push({ kind: "images", base64: images });
         const message = messageOf(files.splice(0), words);
         await answerTo(message, around, session, answer.signal);
       } catch (error) {
@@ -153,7 +153,7 @@ async function readText(reader: LineReader, tui: Tui): Promise<Typed | undefined
 /** A message with what goes along. */
 function messageOf(files: readonly Attached[], said: string): Message {
   const texts = files.flatMap((file) => file.kind === "text" ? [file.text] : []);
-  const images = files.flatMap((file) => file.kind === "image" ? [file.base64] : []);
+  const images = files.flatMap((file) => file.kind === "images" ? file.base64 : []);
   return {
     role: "user",
     content: [...texts, said].join("\n\n"),
@@ -163,8 +163,8 @@ function messageOf(files: readonly Attached[], said: string): Message {
 
 async function attached(typed: string, { tui, home }: Surroundings): Promise<Attached> {
   const path = await typedPath(typed, home);
-  const file = await attach(path);
-  tui.note(`${path} goes with the next message${file.kind === "image" ? ", as a picture" : ""}.`);
+  const file = await attach(path, tui.note);
+  tui.note(`${path} goes with the next message${file.kind === "images" ? ", as a picture" : ""}.`);
   return file;
 }
 

@@ -2,6 +2,7 @@
 import { Buffer } from "node:buffer";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { SCANNED_PAGES, scanNote } from "../../api/documents.ts";
 import { SecLlamaError } from "../../errors.ts";
 import { readUpTo } from "../../read_up_to.ts";
 
@@ -24,24 +25,56 @@ function textIn(path: string, bytes: Uint8Array): string {
     if (!text.includes("\0")) return `${path}:\n${text.trimEnd()}`;
   } catch { /* said below */ }
   throw new SecLlamaError("usage", `${path} is not a text file in UTF-8`, {
-    hint: "a picture is given with --image",
+    hint:
+      "a picture or a scanned PDF is given with --image; to ask about a PDF or DOCX with text: " +
+      "secllama docs add FILE",
   });
 }
 
 /** A file that goes with the next message. */
 export type Attached =
   | { readonly kind: "text"; readonly text: string }
-  | { readonly kind: "image"; readonly base64: string };
+  | { readonly kind: "images"; readonly base64: readonly string[] };
 
 /**
  * A file as a part of a message, whatever it is.
  * @throws {SecLlamaError} `usage` if it cannot be read, or is neither text nor picture.
  */
-export async function attach(path: string): Promise<Attached> {
-  const bytes = await readWhole(path, MAX_IMAGE_BYTES);
-  return isPicture(bytes)
-    ? { kind: "image", base64: Buffer.from(bytes).toString("base64") }
+export async function attach(path: string, note: (line: string) => void): Promise<Attached> {
+  const { file, first } = await pageIn(path);
+  const bytes = await readWhole(file, MAX_IMAGE_BYTES);
+  return isPicture(bytes) || isPdf(bytes)
+    ? { kind: "images", base64: await imagesIn(file, first, bytes, note) }
     : { kind: "text", text: textIn(path, bytes) };
+}
+
+function isPdf(bytes: Uint8Array): boolean {
+  return String.fromCharCode(...bytes.subarray(0, 5)) === "%PDF-";
+}
+
+/** A PDF's path may name the page to begin with: `scan.pdf#page=9` (RFC 8118, section 3). */
+async function pageIn(path: string): Promise<{ readonly file: string; readonly first: number }> {
+  const [, file, page] = /^(.+)#page=([1-9]\d{0,6})$/.exec(path) ?? [];
+  if (file === undefined || await isThere(path)) return { file: path, first: 1 };
+  return { file, first: Number(page) };
+}
+
+/** A picture, or pages of a scanned PDF, each as PNG. */
+async function imagesIn(
+  path: string,
+  first: number,
+  bytes: Uint8Array<ArrayBuffer>,
+  note: (line: string) => void,
+): Promise<string[]> {
+  if (!isPdf(bytes)) return [Buffer.from(bytes).toString("base64")];
+  const { scannedPages } = await import("../../documents/parse.ts");
+  const { total, pages, ...more } = await scannedPages(bytes, { first, most: SCANNED_PAGES });
+  const said = scanNote(
+    { pages: total, scanned: pages, ...more },
+    (next) => `those from ${next} on: ${path}#page=${next}`,
+  );
+  note(`${path}: ${said}`);
+  return pages.map(({ png }) => Buffer.from(png).toString("base64"));
 }
 
 /** By its first bytes: PNG, JPEG, GIF, BMP, WebP. */
@@ -79,11 +112,12 @@ export function isThere(path: string): Promise<boolean> {
 }
 
 /**
- * A picture in base64, as Ollama's API takes it. What it is, the model's runner decides.
- * @throws {SecLlamaError} `usage` if it cannot be read.
+ * A picture in base64, as Ollama's API takes it, or those of a scanned PDF. What it is, the model's runner decides.
+ * @throws {SecLlamaError} `usage` if it cannot be read; `bad-request` for a PDF whose pages are no pictures.
  */
-export async function imageFile(path: string): Promise<string> {
-  return Buffer.from(await readWhole(path, MAX_IMAGE_BYTES)).toString("base64");
+export async function imagesOf(path: string, note: (line: string) => void): Promise<string[]> {
+  const { file, first } = await pageIn(path);
+  return await imagesIn(file, first, await readWhole(file, MAX_IMAGE_BYTES), note);
 }
 
 /** A picture that a prompt names by its path. */
@@ -190,7 +224,7 @@ export async function takePictures(
     } else if (!exact) {
       o.note(`${path} goes as a word: the picture itself goes along by ${o.how} ${path}`);
     } else {
-      images.push(await imageFile(path));
+      images.push(...await imagesOf(path, o.note));
       text = `${text}${prompt.slice(from, at)}`;
       from = at + typed.length;
       // Of the spaces around it one stays; what else is in the prompt is as it was.
@@ -202,7 +236,7 @@ export async function takePictures(
   return { text: images.length === 0 ? text : text.trim(), images };
 }
 
-async function readWhole(path: string, most: number): Promise<Uint8Array> {
+async function readWhole(path: string, most: number): Promise<Uint8Array<ArrayBuffer>> {
   try {
     const { isFile, isDirectory, size } = await Deno.stat(path);
     if (isDirectory) throw refusal(`${path} is a folder`, "give the files in it one by one");

@@ -30,7 +30,12 @@ export const HISTORY_OPTIONS: OptionTable = { ...ASKED_PROXY_OPTION, ...KEY_OPTI
 /** What a command asks; how vectors are made is between the proxy and the history. */
 type AskedCalls = Omit<
   HistoryCalls,
-  "searchDocuments" | "embedding" | "setEmbedding" | "unembedded" | "addVectors"
+  | "searchDocuments"
+  | "embedding"
+  | "setEmbedding"
+  | "unembedded"
+  | "addVectors"
+  | "scanDocument"
 >;
 
 /** The history, and its end. */
