@@ -126,6 +126,7 @@ export async function showsPictures({ url, browser }: Place): Promise<void> {
     );
     assert.equal(await askPage(page, "And now?"), "Hello from the scripted model.");
     await page.getByText(/does not see the pictures of this conversation/).waitFor();
-    assert.deepEqual(said, []);
+    // A scan is refused as a document, before its pages are asked for.
+    assert.deepEqual(said.filter((line) => !/status of 400/.test(line)), []);
   }, { browser });
 }
