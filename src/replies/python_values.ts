@@ -40,7 +40,7 @@ export function* pythonValue(source: Source, depth: number, into?: Draft): Readi
   const word = yield* source.takeWhile((char) => /[\w.+-]/.test(char));
   const behind = yield* source.peek();
   if (behind === undefined) return new Cut();
-  if (isPrefix(word, behind)) return yield* pythonString(source, behind, into, /r/i.test(word));
+  if (isPrefix(word, behind)) return yield* pythonString(source, behind, into, word);
   const number = /^[-+]?[\d.]/.test(word) ? exactNumber(word.replace(/^\+|_/g, "")) : undefined;
   const value = number === undefined ? constant(word) : Number.isNaN(number) ? WRONG : number;
   if (value !== WRONG) into?.add(exactText(value));
@@ -114,13 +114,14 @@ const DIGITS: Readonly<Record<string, number>> = { x: 2, u: 4, U: 8 };
 /** What comes behind a value: a quote that none of them follows is of the text, as in `'it's'`, which LFM2's templates write. */
 const BEHIND = ",)]}:";
 
-/** @param raw Backslashes are as they stand; one in front of a quote keeps the text from its end. */
+/** @param prefix The letters in front, which were read. With `r` backslashes are as they stand; one in front of a quote keeps the text from its end. */
 export function* pythonString(
   source: Source,
   quote: string,
   into?: Draft,
-  raw = false,
+  prefix = "",
 ): Reading<unknown> {
+  const raw = /r/i.test(prefix);
   const triple = yield* source.skip(quote.repeat(3));
   if (!triple) yield* source.skip(quote);
   const end = triple ? quote.repeat(3) : quote;

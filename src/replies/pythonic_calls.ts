@@ -68,7 +68,7 @@ export function* pythonCall(source: Source, tools: Tools): Reading<Calls> {
       if (value === WRONG && !isText) return undefined;
       if (position === 0) draft = source.draft(name);
       draft?.key(key);
-      if (isText) value = yield* pythonString(source, behind, draft, /r/i.test(word));
+      if (isText) value = yield* pythonString(source, behind, draft, word);
       else draft?.add(exactText(value));
     }
     if (value === WRONG) return undefined;
