@@ -5,6 +5,7 @@
  * Sources: GIF89a, 18; PNG (ISO/IEC 15948), 11.2.3; BMP (BITMAPINFOHEADER, BITMAPCOREHEADER).
  */
 import type { MediaKind } from "../types.ts";
+import { broken } from "./check_media.ts";
 import { readSoundHead } from "./sound_format.ts";
 
 /** Where a GIF says its background's place in the table of colours. */
@@ -22,14 +23,18 @@ const BMP_CORE_HEAD = 12;
 const BMP_CORE_EXTRA = 12;
 const COLOURS = 256;
 
-/** @param bytes A file that `checkMedia` of check_media.ts took. @returns A copy where it has to be another one. */
+/**
+ * @param bytes A file that `checkMedia` of check_media.ts took. @returns A copy where it has to be another one.
+ * @throws {SecLlamaError} `bad-request` for a sound whose head is not known: a decoder gets no file as it is.
+ */
 export function forDecoder(
   bytes: Uint8Array<ArrayBuffer>,
   kind: MediaKind,
 ): Uint8Array<ArrayBuffer> {
   if (kind === "picture") return pictureForDecoder(bytes);
   const head = readSoundHead(bytes);
-  return typeof head === "object" ? head.plain() : bytes;
+  if (typeof head !== "object") throw broken("it is no WAV or MP3 file", {}, "sound");
+  return head.plain();
 }
 
 function pictureForDecoder(bytes: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {

@@ -273,3 +273,13 @@ Deno.test({
       assert.equal(await decode(forDecoder(minute, "sound")), await decode(mp3(20)));
     }),
 });
+
+Deno.test("a decoder gets no sound whose head is not known", () => {
+  const sound = tone("low");
+  assert.notEqual(forDecoder(sound, "sound"), sound);
+  const flac = new TextEncoder().encode("fLaC".padEnd(64, "\0"));
+  const picture = Uint8Array.from([0x89, 0x50, 0x4e, 0x47, ...Array(60).fill(0)]);
+  for (const bytes of [flac, picture, new Uint8Array(64), new Uint8Array(0)]) {
+    assert.throws(() => forDecoder(bytes, "sound"), { code: "bad-request" });
+  }
+});
