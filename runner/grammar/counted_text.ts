@@ -24,7 +24,6 @@ const MAX_PLACES = 4;
 /** Of one automaton. */
 const MAX_STATES = 100;
 const MAX_EDGES = 4000;
-const RULES_PER_YIELD = 512;
 
 /** A way on from a place. */
 interface Move {
@@ -162,7 +161,6 @@ class CountedTexts {
         layer.set(place, this.#ruleOf(alternatives));
       }
       layers.push(layer);
-      if (needed % RULES_PER_YIELD === 0) yield;
     }
     const first = least === 0 ? after.get(0) : layers.at(-1)!.get(0);
     if (first !== undefined) rule.or(first);
@@ -200,8 +198,8 @@ class CountedTexts {
         if (tail !== undefined) alternatives.push([tail]);
         this.#known.set(key, this.#ruleOf(alternatives));
       }
-      if (left % RULES_PER_YIELD === 0) yield;
     }
+    yield;
   }
 
   /** Texts of a whole block, from every place to one: the next way on might be longer than what is left. */

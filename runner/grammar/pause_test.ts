@@ -69,6 +69,11 @@ for (
   const [name, schema, wanted] of [
     ["many patterns", patterns(100), /^root ::=/],
     ["too many patterns", patterns(500), /too large/],
+    ["patterns of which each has a length of its own", {
+      anyOf: Array.from({ length: 20 }, (_, at) => ({
+        ...{ type: "string", pattern: `${String.fromCharCode(97 + at)}x`, minLength: 30 + at },
+      })),
+    }, /^root ::=|too large/],
     ["one hard pattern", { type: "string", pattern: "(a|b)*a(a|b){12}" }, /^root ::=/],
   ] as const
 ) {
