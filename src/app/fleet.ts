@@ -1,7 +1,8 @@
 /** The fleet's part of `serve`, where the settings name a file of its issuer, or the NATS that its records are in. */
 import { certificateFault } from "../client/certificate_fault.ts";
 import type { Config } from "../config/config.ts";
-import { parseAuthority, parseNatsServers } from "../config/nats_servers.ts";
+import { parseAuthority } from "../config/authority.ts";
+import { parseNatsServers } from "../config/nats_servers.ts";
 import { type ErrorCode, SecLlamaError, toSecLlamaError } from "../errors.ts";
 import { toHex } from "../bytes.ts";
 import { RECORDS } from "../fleet/bundle.ts";
@@ -213,7 +214,7 @@ async function readCa(path: string): Promise<string | undefined> {
   if (path === "") return undefined;
   try {
     const text = new TextDecoder().decode(await readAtMost(path, MAX_CA_BYTES));
-    return parseAuthority(text, "--fleet-ca");
+    return parseAuthority(text, "--fleet-ca", HINTS.natsAuthority);
   } catch (cause) {
     if (cause instanceof SecLlamaError) throw cause;
     throw new SecLlamaError(

@@ -2,7 +2,8 @@
 import { join } from "node:path";
 import { utf8 } from "../bytes.ts";
 import { parseDurationMs } from "../config/duration.ts";
-import { isMeantAsServers, parseAuthority, parseNatsServers } from "../config/nats_servers.ts";
+import { parseAuthority } from "../config/authority.ts";
+import { isMeantAsServers, parseNatsServers } from "../config/nats_servers.ts";
 import { SecLlamaError } from "../errors.ts";
 import { RECORDS } from "../fleet/bundle.ts";
 import { HeadKeeper } from "../fleet/heads.ts";
@@ -11,6 +12,7 @@ import { asIssuer, fleetHosts } from "../fleet/issuer.ts";
 import { Publisher } from "../fleet/publisher.ts";
 import type { FleetHost, FleetState } from "../fleet/state.ts";
 import { FileSource, type FleetStore, MemoryFleetStore, packRecords } from "../fleet/store.ts";
+import { HINTS } from "../hints.ts";
 import { type KeySource, writeFileAtomically } from "../keys/mod.ts";
 import { pause } from "../pause.ts";
 import { secret } from "../secret.ts";
@@ -171,7 +173,13 @@ export async function openNats(
   return await NatsStore.open({
     ...{ servers, seed, leaderMs: LEADER_MS },
     ...(path !== undefined &&
-      { ca: parseAuthority(decoder.decode(await readFileUpTo(path)), "--ca") }),
+      {
+        ca: parseAuthority(
+          decoder.decode(await readFileUpTo(path)),
+          "--ca",
+          HINTS.natsAuthority,
+        ),
+      }),
     ...making,
   });
 }

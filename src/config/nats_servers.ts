@@ -1,8 +1,5 @@
 /** The servers of NATS as `serve --fleet` and `secllama fleet` take them: `tls://nats-1:4222,tls://nats-2:4222`. */
-import { X509Certificate } from "node:crypto";
 import { SecLlamaError } from "../errors.ts";
-import { HINTS } from "../hints.ts";
-import { fromPem } from "../pem.ts";
 
 const SCHEME = /^[a-z][a-z0-9+.-]*:\/\//i;
 /** What URL takes for a host, and is none: it would be looked up as it stands. */
@@ -66,18 +63,4 @@ function serverIn(part: string): [server: string] | [undefined, fault: string] {
   const number = port === undefined ? undefined : Number(port);
   if (number === 0 || number !== undefined && number > 65_535) return no("one has no such port");
   return [`tls://${host.toLowerCase()}${number === undefined ? "" : `:${number}`}`];
-}
-
-/** The certificates of the authority of NATS, PEM, as they are. @throws {SecLlamaError} `bad-config` if there is none. */
-export function parseAuthority(text: string, field: string): string {
-  try {
-    new X509Certificate(fromPem("CERTIFICATE", text));
-    return text;
-  } catch (cause) {
-    throw new SecLlamaError("bad-config", `the file of ${field} has no certificate in it`, {
-      field,
-      hint: HINTS.natsAuthority,
-      cause,
-    });
-  }
 }

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { isMeantAsServers, parseAuthority, parseNatsServers } from "./nats_servers.ts";
+import { isMeantAsServers, parseNatsServers } from "./nats_servers.ts";
 
 /** Every host with every port and end, and what is written of it. */
 const HOSTS = ["nats-1", "NATS.example", "a_b", "10.0.0.1", "[::1]", "[fd00::1]"];
@@ -75,13 +75,5 @@ Deno.test("servers of NATS: a file or folder is none", () => {
   ];
   for (const path of [...paths, "~/out", "C:\\fleet", "C:/fleet", ".", "gpu-1.fleet", "a/b:c"]) {
     assert.ok(!isMeantAsServers(path), path);
-  }
-});
-
-Deno.test("servers of NATS: a file without a certificate is no authority", () => {
-  const key = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n";
-  const none = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
-  for (const text of ["", "127.0.0.1 localhost\n", key, none]) {
-    assert.throws(() => parseAuthority(text, "--ca"), { code: "bad-config", field: "--ca" }, text);
   }
 });

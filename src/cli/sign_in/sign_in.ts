@@ -6,11 +6,13 @@ import { readError } from "../../api/errors.ts";
 import { ROUTES } from "../../api/routes.ts";
 import { SIGN_IN_INFO, signInNonceInput } from "../../api/sign_in.ts";
 import { fromBase64Url, toBase64Url, utf8, utf8Decode } from "../../bytes.ts";
+import { parseAuthority } from "../../config/authority.ts";
 import { SecLlamaError } from "../../errors.ts";
 import { suiteById } from "../../sealed/suite.ts";
 import { secret } from "../../secret.ts";
 import { gatewayAuthorities } from "../../tls/system_authorities.ts";
 
+const NO_AUTHORITY = "give a certificate as a PEM file";
 const STRANGER =
   "give the certificate of its authority, from its administrator: --ca FILE; or have this system trust it";
 
@@ -53,7 +55,8 @@ export function readProvider(
  */
 export async function newSignIn(gateway: URL, certificate: string | undefined): Promise<SignIn> {
   const path = new URL(ROUTES.signIn.path.slice(1), gateway.href.replace(/\/?$/, "/"));
-  const client = clientFor(await gatewayAuthorities(certificate));
+  if (certificate !== undefined) parseAuthority(certificate, "--ca", NO_AUTHORITY);
+  const client = Deno.createHttpClient({ caCerts: await gatewayAuthorities(certificate) });
   const ask = async (init: RequestInit) => {
     const answer = await fetch(path, { ...init, client, redirect: "error" })
       .catch((cause) => {
@@ -100,19 +103,4 @@ export async function newSignIn(gateway: URL, certificate: string | undefined): 
       }
     },
   };
-}
-
-/** @throws {SecLlamaError} `bad-config` for a file that has no certificate. */
-function clientFor(caCerts: string[]): Deno.HttpClient {
-  try {
-    // A text without any is taken, and trusts nobody.
-    if (!caCerts.every((one) => one.includes("-----BEGIN CERTIFICATE-----"))) throw new Error();
-    return Deno.createHttpClient({ caCerts });
-  } catch (cause) {
-    throw new SecLlamaError("bad-config", "the file of --ca holds no certificate", {
-      field: "--ca",
-      hint: "give a certificate as a PEM file",
-      cause,
-    });
-  }
 }
