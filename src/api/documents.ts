@@ -67,11 +67,13 @@ export function scanNote(
   rest: (next: number) => string,
 ): string {
   const which = scanned.map(({ page }) => page).join(", ");
-  const taken = scanned.length < pages
-    ? `of its ${pages} pages, ${which} ${scanned.length === 1 ? "goes" : "go"} along as pictures`
-    : pages === 1
+  const taken = pages === 1
     ? "its page goes along as a picture"
-    : `its ${pages} pages go along as pictures`;
+    : scanned.length === pages
+    ? `its ${pages} pages go along as pictures`
+    : scanned.length === 1
+    ? `of its ${pages} pages, page ${which} goes along as a picture`
+    : `of its ${pages} pages, pages ${which} go along as pictures`;
   const lost = unread === 0 ? "" : `; ${unread} of them cannot be read as pictures`;
   return `${taken}${lost}${next === null ? "" : `; ${rest(next)}`}`;
 }

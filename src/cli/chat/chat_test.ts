@@ -151,9 +151,9 @@ Deno.test("chat: a scanned PDF goes along as pictures of its pages, from the one
     assert.equal(await count(path), 8);
     assert.equal(await count(`${path}#page=9`), 1);
     assert.deepEqual(notes, [
-      `${path}: of its 9 pages, 1, 2, 3, 4, 5, 6, 7, 8 go along as pictures; ` +
+      `${path}: of its 9 pages, pages 1, 2, 3, 4, 5, 6, 7, 8 go along as pictures; ` +
       `those from 9 on: ${path}#page=9`,
-      `${path}: of its 9 pages, 9 goes along as pictures`,
+      `${path}: of its 9 pages, page 9 goes along as a picture`,
     ]);
     await assert.rejects(count(`${path}#page=10`), { code: "bad-request", message: /has 9 pages/ });
     await Deno.writeFile(path, makePdf(["words"]));
