@@ -3,25 +3,9 @@ import assert from "node:assert/strict";
 import { utf8, utf8Decode } from "../src/bytes.ts";
 import { encodePairing } from "../src/client/pairing.ts";
 import { serve } from "../src/client/testing.ts";
+import { findPython } from "./support/python.ts";
 
 const FOLDER = new URL("../examples/python/", import.meta.url);
-
-/** The first Python with `cryptography`, or undefined after saying so. */
-async function findPython(): Promise<string | undefined> {
-  for (const python of ["python3", "/usr/bin/python3"]) {
-    try {
-      const args = ["-c", "from cryptography.hazmat.primitives.ciphers.aead import AESGCM"];
-      const { success } = await new Deno.Command(python, { args, stderr: "null" }).output();
-      if (success) return python;
-    } catch {
-      // Not installed: the next one.
-    }
-  }
-  console.log(
-    "SKIPPED the Python client: no python3 with `cryptography` (Debian: python3-cryptography)",
-  );
-  return undefined;
-}
 
 const python = await findPython();
 

@@ -275,7 +275,10 @@ class Client:
                 elif posted and cut(error) and cuts: raise  # what ended one runner is not sent to a third
                 elif others < 3 and elsewhere(error) and getattr(error, "wait", 0) <= 5:
                     cuts += posted and cut(error)
-                    time.sleep(getattr(error, "wait", 0) + (0.1, 0.2, 0.4)[others] * random.uniform(0.5, 1)); others += 1
+                    wait = getattr(error, "wait", 0)
+                    if others or wait or code != "key-mismatch":  # another host's key says nothing of how busy it is
+                        time.sleep(wait + (0.1, 0.2, 0.4)[others] * random.uniform(0.5, 1))
+                    others += 1
                 else: raise
         new = k and self.renewed and open_renewal(k, psk_id, psk, self.hid, gen)
         if new and new["psk"] != self.psk: self.renewed(new)
