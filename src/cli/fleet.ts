@@ -7,7 +7,7 @@ import { asIssuer, enrolHost, fleetHosts, initIssuer, removeHost } from "../flee
 import { encodePin, parseEnrolment, parsePin } from "../fleet/lines.ts";
 import { secret } from "../secret.ts";
 import { padColumns } from "./columns.ts";
-import { type Command, flag, stringOption } from "./command.ts";
+import { type Command, type CommandContext, flag, stringOption } from "./command.ts";
 import { withFleet } from "./fleet_common.ts";
 import { fleetAuditCommand } from "./fleet_audit.ts";
 import { fleetPullCommand } from "./fleet_pull.ts";
@@ -43,18 +43,7 @@ const joinCommand: Command = {
   },
   details: `FLEET is what secllama fleet init printed.${EXIT_CODES}`,
   async run(context) {
-    const label = stringOption(context, "label") ?? "";
-    if (!HOST_LABEL.test(label)) {
-      throw new SecLlamaError(
-        "usage",
-        "--label must be letters in lower case, digits and dashes, at most 63: gpu-1",
-        {
-          field: "--label",
-          hint:
-            "the balancer's configuration names each host by its label; see secllama help fleet",
-        },
-      );
-    }
+    const label = labelOf(context);
     const pin = parsePin(context.positionals[0]!);
     return await withFleet(context, async (state, keys) => {
       using signer = await AuditSigner.of(keys);
@@ -64,6 +53,21 @@ const joinCommand: Command = {
     });
   },
 };
+
+/** @throws {SecLlamaError} `usage`. */
+function labelOf(context: CommandContext): string {
+  const label = stringOption(context, "label");
+  if (label !== undefined && HOST_LABEL.test(label)) return label;
+  const message = label === undefined
+    ? "--label is missing: what balancers know this host by"
+    : "--label must be letters in lower case, digits and dashes, at most 63: gpu-1";
+  throw new SecLlamaError("usage", message, {
+    field: "--label",
+    hint:
+      "the balancer's configuration names each host by its label, for instance --label gpu-1; " +
+      "see secllama help fleet",
+  });
+}
 
 const enrol: Command = {
   path: ["fleet", "enrol"],

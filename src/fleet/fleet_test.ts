@@ -11,6 +11,7 @@ import { deriveHostPsk, deriveProofKey } from "../sealed/psk.ts";
 import { openRenewal } from "../sealed/renewal.ts";
 import { FleetMember } from "./host.ts";
 import { enrolHost, fleetHosts, initIssuer, removeHost } from "./issuer.ts";
+import { joinFleet } from "./join.ts";
 import { parseEnrolment, parsePin } from "./lines.ts";
 import { FileSource, packRecords } from "./store.ts";
 import { edited, filesOf, HOUR, LABEL, machine, refused, withFleet } from "./testing.ts";
@@ -33,6 +34,27 @@ Deno.test("fleet: each host has what the client derives for it, and nothing of a
       }
       assert.ok(!text.includes("laptop"));
     }
+  });
+});
+
+Deno.test("fleet: who is enrolled once more is told what the fleet has it as", async () => {
+  await withFleet(async ({ issuer, hosts, folder, pin }) => {
+    const enrol = async ({ state, keys }: (typeof hosts)[number], label: string) => {
+      const line = await joinFleet(state, {
+        ...{ pin, label, hid: keys.hid, audit: new Uint8Array(32) },
+      });
+      await enrolHost(issuer.state, await parseEnrolment(line, LABEL));
+    };
+    const [one] = hosts as [(typeof hosts)[number]];
+    const stranger = await machine(folder, "stranger");
+    await refused(enrol(one, "gpu-1"), /^gpu-1 is in the fleet already$/);
+    await refused(enrol(one, "gpu-9"), /^this host is in the fleet already, as gpu-1$/);
+    await refused(enrol(one, "gpu-2"), /^this host is in the fleet already, as gpu-1$/);
+    await refused(enrol(stranger, "gpu-2"), /^another host is in the fleet as gpu-2$/);
+    await removeHost(issuer.state, "gpu-1");
+    await enrol(one, "gpu-9");
+    await enrol(stranger, "gpu-1");
+    stranger.keys[Symbol.dispose]();
   });
 });
 

@@ -57,10 +57,11 @@ export async function fleetHosts(state: FleetState): Promise<readonly FleetHost[
 export async function enrolHost(state: FleetState, host: Enrolment): Promise<void> {
   const hid = host.hid.toHex();
   await change(state, (hosts) => {
-    if (
-      hosts.some((one) => one.removed === null && (one.label === host.label || one.hid === hid))
-    ) {
-      throw new SecLlamaError("key-refused", `${host.label} is in the fleet already`, {
+    const live = hosts.filter((one) => one.removed === null);
+    const there = live.find((one) => one.hid === hid);
+    if (there !== undefined) throw enrolledAs(there.label, host.label);
+    if (live.some((one) => one.label === host.label)) {
+      throw new SecLlamaError("key-refused", `another host is in the fleet as ${host.label}`, {
         hint: "to see its hosts, run: secllama fleet hosts; give each a --label of its own",
       });
     }
@@ -68,6 +69,19 @@ export async function enrolHost(state: FleetState, host: Enrolment): Promise<voi
     const { label, nats } = host;
     const keys = { pk: toBase64Url(host.pk), audit: toBase64Url(host.audit) };
     return [...hosts, { label, hid, ...keys, nats, added, removed: null }];
+  });
+}
+
+/** @param label Of the line that it was to be enrolled by now. */
+function enrolledAs(there: string, label: string): SecLlamaError {
+  if (there === label) {
+    return new SecLlamaError("key-refused", `${label} is in the fleet already`, {
+      hint: "nothing is to be done; to see its hosts, run: secllama fleet hosts",
+    });
+  }
+  return new SecLlamaError("key-refused", `this host is in the fleet already, as ${there}`, {
+    hint: `it keeps that label; to enrol it as ${label}, take it out first: ` +
+      `secllama fleet remove ${there}`,
   });
 }
 

@@ -169,9 +169,12 @@ Deno.test({
             assert.equal((await answer.json()).done, true);
             assert.deepEqual([...seen], ["gpu-2"]);
           }
-          const ps = await (await client(direct(0)).metadata("api/ps")).json();
-          const loadedAt = new Set(ps.models.map(({ host }: { host?: string }) => host));
-          assert.deepEqual([...loadedAt].sort(), ["gpu-1", "gpu-2"], JSON.stringify(ps));
+          /** As this one knows. */
+          const loadedAt = async (i: number) => {
+            const ps = await (await client(direct(i)).metadata("api/ps")).json();
+            return [...new Set(ps.models.map(({ host }: { host?: string }) => host))].sort();
+          };
+          assert.deepEqual(await loadedAt(0), ["gpu-1", "gpu-2"]);
           // In OpenAI's words too; and what is asked about it comes to the host that has it.
           const about = async (path: string, init?: ProvenInit) => {
             const answer = await client(balancer.url).metadata(path, init);
@@ -204,6 +207,9 @@ Deno.test({
           // only a few more looks, for a host that was so slow that it passed for gone.
           const looks = [];
           do {
+            for (const i of hosts.keys()) {
+              await until(async () => (await loadedAt(i)).length === 2, "each knows of the other");
+            }
             const seen = new Set<string>();
             for (let i = 0; i < 12 && seen.size < 2; i++) await ask(client(balancer.url, seen));
             looks.push([...seen]);
