@@ -3,6 +3,7 @@ import { EXIT, SecLlamaError, toSecLlamaError } from "../errors.ts";
 import { type Command, commandHelp, parseCommandArgs, usageHint } from "./command.ts";
 import { settleEnvironment } from "../app/environment.ts";
 import { closest } from "../suggest.ts";
+import { withGiven } from "./given.ts";
 import { refusePasted } from "./pasted.ts";
 import { isTaken, SAME_SIGNAL_MS } from "./signals.ts";
 import { removeTempFolders } from "../temp_folder.ts";
@@ -64,7 +65,8 @@ export async function runCli(argv: readonly string[]): Promise<number> {
     for (const signal of ["SIGINT", "SIGTERM"] as const) {
       Deno.addSignalListener(signal, () => isTaken(signal) ? undefined : onSignal());
     }
-    if (parsed.values["quiet"] === true) tui = makeTui({ noColor, dumb, signal, quiet: true });
+    const given = (text: string) => withGiven(text, parsed.values);
+    tui = makeTui({ noColor, dumb, signal, given, quiet: parsed.values["quiet"] === true });
     const { profile } = parsed.values;
     // A script's variable that was not set: not the profile that it means.
     if (profile === "") {

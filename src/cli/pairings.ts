@@ -14,6 +14,7 @@ import { chooseBackend } from "../keys/stores/backend.ts";
 import type { KeyStore } from "../keys/stores/store.ts";
 import { type KeySourceOptions, listPairings, PairingStore } from "../keys/mod.ts";
 import { padColumns } from "./columns.ts";
+import { givenOptions } from "./given.ts";
 import { readPairing } from "./read_pairing.ts";
 import { type CommandContext, flag, type OptionTable, stringOption } from "./command.ts";
 import { keySourceOptions } from "./key_options.ts";
@@ -162,7 +163,9 @@ async function pair(
   report(context, { name, url: pairing.url, reached }, [`paired with ${name}, ${pairing.url}`]);
   if (reached) context.tui.note(line);
   else context.tui.warn(line);
-  context.tui.note("Start the proxy with: secllama proxy");
+  const own = [...Object.keys(PAIRING_OPTIONS), "gateway"];
+  const given = givenOptions(context.values, (option) => !own.includes(option));
+  context.tui.note(`Start the proxy with: secllama proxy${given}`);
   return "done";
 }
 

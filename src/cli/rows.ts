@@ -1,6 +1,7 @@
 /** Lists whose rows are lines of a few facts: a terminal that is too narrow for one breaks it between the facts. */
 import { columnsOfText, wrapColumns } from "./columns.ts";
 import { type CommandContext, flag } from "./command.ts";
+import { withGiven } from "./given.ts";
 import type { Tui } from "./tui.ts";
 
 /** Columns that a row's next line begins after. */
@@ -45,6 +46,6 @@ export function reportRows(
 ): void {
   const { tui } = context;
   if (flag(context, "json")) return tui.json({ schema: 1, ...json });
-  if (rows.length === 0) return tui.out(none);
+  if (rows.length === 0) return tui.out(withGiven(none, context.values));
   for (const row of rows) for (const line of rowLines(row, listColumns(tui))) tui.out(line);
 }

@@ -101,10 +101,20 @@ export function printable(text: string): string {
   );
 }
 
-/** `quiet`: for commands whose lines are remarks only; warnings and errors are printed. `signal` ends questions. */
+/**
+ * `quiet`: for commands whose lines are remarks only; warnings and errors are printed. `signal` ends questions. `given` puts what was
+ * given here into the commands that a remark or a hint names.
+ */
 export function makeTui(
-  options: { noColor: boolean; dumb?: boolean; quiet?: boolean; signal?: AbortSignal },
+  options: {
+    noColor: boolean;
+    dumb?: boolean;
+    quiet?: boolean;
+    signal?: AbortSignal;
+    given?: (text: string) => string;
+  },
 ): Tui {
+  const { given = (text) => text } = options;
   const isTerminal = Deno.stdout.isTerminal();
   const colour = isTerminal && !options.noColor && !options.dumb;
   const errIsTerminal = Deno.stderr.isTerminal();
@@ -153,12 +163,12 @@ export function makeTui(
         shown = line !== undefined && line !== "";
       }
     },
-    note: (line) => options.quiet ? undefined : err(line),
-    warn: (line) => err(`${paint(errColour, "33", "warning:")} ${line}`),
+    note: (line) => options.quiet ? undefined : err(given(line)),
+    warn: (line) => err(`${paint(errColour, "33", "warning:")} ${given(line)}`),
     error(error) {
       const e = toSecLlamaError(error);
       err(`${paint(errColour, "31", "error:")} ${e.message}`);
-      if (e.hint) err(`${paint(errColour, "36", "hint:")} ${e.hint}`);
+      if (e.hint) err(`${paint(errColour, "36", "hint:")} ${given(e.hint)}`);
       // A bug's stack names files and lines only; its message could hold content and is left out.
       if (e.code === "internal" && e.cause instanceof Error) {
         err(
