@@ -3,10 +3,10 @@
  * takes, and what a host holds. Hosts are keys only, one of them reads. The store is in memory, or one node of a real NATS, whose
  * traffic is then counted at the issuer's connection. Times are of this process' processor. With --count-bases the first records of
  * the other hosts, one for each 500 clients, are not sealed nor written: their bytes are counted, by those of the host that reads.
- * What a revocation has written is real for all hosts.
+ * What a revocation has written is real for all hosts. With --keep the run is kept in bench/fleet_growth.json, and drawn.
  *
  *     deno run -A --frozen --v8-flags=--expose-gc --config tests/deps.json bench/fleet_bench.ts
- *         [--nats] [--count-bases] [--plot=FILE.svg] [HOSTSxCLIENTS…]
+ *         [--nats] [--count-bases] [--keep] [HOSTSxCLIENTS…]
  */
 import { join } from "node:path";
 import process from "node:process";
@@ -24,7 +24,7 @@ import { NatsStore } from "../src/fleet/nats_store.ts";
 import { natsIdentity } from "../src/fleet/nkey.ts";
 import { type FleetStore, MemoryFleetStore, StoreSource } from "../src/fleet/store.ts";
 import { startNats } from "../tests/fleet/nats.ts";
-import { growthPlot, type Point } from "./fleet_plot.ts";
+import { GROWTH, growthPlot, PICTURE, type Point } from "./fleet_plot.ts";
 import { type KeySource, ManifestFile, openKeySource, type PairedClient } from "../src/keys/mod.ts";
 import { MemoryStore } from "../src/keys/stores/memory.ts";
 
@@ -34,7 +34,6 @@ const SIZES = named.length > 0 ? named : [
   ...["1x1000", "3x1000", "10x1000", "30x1000", "100x1000", "300x1000", "1000x1000"],
   ...["2x1000", "2x3000", "2x10000", "2x30000", "2x100000"],
 ];
-const plot = option("--plot=")?.slice("--plot=".length);
 const points: Point[] = [];
 const HOUR = 3_600_000;
 
@@ -82,8 +81,12 @@ function cpuMs(): number {
 }
 
 /** What is in use after a collection. Without --expose-gc there is none, and the figure says little. */
-function heldMiB(): number {
-  (globalThis as { gc?: () => void }).gc?.();
+async function heldMiB(): Promise<number> {
+  for (let i = 0; i < 3; i++) {
+    // What has just ended still hangs on a promise.
+    await new Promise((resolve) => setTimeout(resolve));
+    (globalThis as { gc?: () => void }).gc?.();
+  }
   const { heapUsed, external } = Deno.memoryUsage();
   return (heapUsed + external) / 2 ** 20;
 }
@@ -141,6 +144,16 @@ async function openStore(seed: Uint8Array) {
   };
 }
 
+/** What was measured so far: a run that is ended is not lost. */
+async function keep(): Promise<void> {
+  const rounded = points.map((point) =>
+    Object.fromEntries(Object.entries(point).map(([what, n]) => [what, Number(n.toFixed(2))]))
+  );
+  const run = { day: new Date().toISOString().slice(0, 10), args: Deno.args, points: rounded };
+  await Deno.writeTextFile(GROWTH, JSON.stringify(run, null, 2) + "\n");
+  await Deno.writeTextFile(PICTURE, growthPlot(rounded as unknown as Point[]));
+}
+
 console.log(
   "hosts clients | all written: CPU s  MiB | one revoked: CPU ms  KiB  KiB a host | a host: MiB  CPU ms to read all  one",
 );
@@ -180,11 +193,11 @@ for (const size of SIZES) {
     const all = await publish();
     const source = await StoreSource.watching(store, RECORDS.head(toHex(first.keys.hid)));
     const member = new FleetMember(first.state, first.keys, { source });
-    const held = heldMiB();
+    const held = await heldMiB();
     const at = cpuMs();
     await member.read();
     const readMs = cpuMs() - at;
-    const hostMiB = heldMiB() - held;
+    const hostMiB = await heldMiB() - held;
     const times = [];
     for (let i = 0; i < 5; i++) {
       keys.revoke(i);
@@ -203,8 +216,8 @@ for (const size of SIZES) {
         hostMiB.toFixed(1)
       } ${readMs.toFixed(0)} ${takenMs.toFixed(1)}`,
     );
+    if (option("--keep") !== undefined) await keep();
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
 }
-if (plot !== undefined) await Deno.writeTextFile(plot, growthPlot(points));

@@ -1,4 +1,13 @@
-/** How a fleet's costs grow, as a picture: both axes by powers of ten, so that what grows in proportion is a line at 45 degrees. */
+/**
+ * How a fleet's costs grow, as a picture: both axes by powers of ten, so that what grows in proportion is a line at 45 degrees.
+ * By itself it draws docs/pictures/fleet-growth.svg of what bench/fleet_growth.json has, as fleet_bench.ts measured it:
+ *
+ *     deno run -A --frozen bench/fleet_plot.ts
+ */
+
+/** Where a run is kept, and its picture. */
+export const GROWTH = new URL("fleet_growth.json", import.meta.url);
+export const PICTURE = new URL("../docs/pictures/fleet-growth.svg", import.meta.url);
 
 /** What was measured at one size. */
 export interface Point {
@@ -21,10 +30,18 @@ interface Line {
 }
 
 const [WIDTH, HEIGHT, PAD] = [420, 320, 52];
+/** What is less is drawn here: a logarithm of nothing there is none. */
+const LEAST = 0.1;
+
+/** A difference of two heaps that is smaller says nothing. */
+const NOISE_MIB = 1;
 
 /** The exponent between the first and the last of these: 1 is in proportion, 0 not at all. */
 function exponent(at: Line["at"]): number {
-  const [[x0, y0], [x1, y1]] = [at[0]!, at.at(-1)!];
+  const [[x0, y0], [x1, y1]] = [at[0]!, at.at(-1)!].map(([x, y]) => [x, Math.max(y, LEAST)]) as [
+    [number, number],
+    [number, number],
+  ];
   return Math.log(y1 / y0) / Math.log(x1 / x0);
 }
 
@@ -35,7 +52,7 @@ export function growthPlot(points: readonly Point[]): string {
   const lines = (of: readonly Point[], x: (point: Point) => number, more: Line[] = []): Line[] => [
     { name: "ms of a processor, one revoked", color: "#1f6feb", at: of.map((p) => [x(p), p.ms]) },
     { name: "KiB written, one revoked", color: "#b35900", at: of.map((p) => [x(p), p.kib]) },
-    ...more,
+    ...more.filter(({ at }) => at.length > 1),
   ];
   const overClients = (hosts: number) => {
     const of = points.filter((point) => point.hosts === hosts)
@@ -46,7 +63,11 @@ export function growthPlot(points: readonly Point[]): string {
         color: "#116329",
         at: of.map((p) => [p.clients, p.readMs]),
       },
-      { name: "MiB that it holds", color: "#8250df", at: of.map((p) => [p.clients, p.hostMiB]) },
+      {
+        name: "MiB that it holds",
+        color: "#8250df",
+        at: of.filter((p) => p.hostMiB >= NOISE_MIB).map((p) => [p.clients, p.hostMiB]),
+      },
     ]);
   };
   const charts = [
@@ -69,14 +90,14 @@ ${charts.join("\n")}
 function chart(title: string, lines: readonly Line[], left: number): string {
   const all = lines.flatMap(({ at }) => at);
   const range = (which: 0 | 1) => {
-    const values = all.map((at) => Math.log10(Math.max(at[which], 0.1)));
+    const values = all.map((at) => Math.log10(Math.max(at[which], LEAST)));
     return [Math.floor(Math.min(...values)), Math.ceil(Math.max(...values))] as const;
   };
   const [[x0, x1], [y0, y1]] = [range(0), range(1)];
   const x = (value: number) =>
     left + PAD + (Math.log10(value) - x0) / (x1 - x0) * (WIDTH - 2 * PAD);
   const y = (value: number) =>
-    HEIGHT - PAD - (Math.log10(Math.max(value, 0.1)) - y0) / (y1 - y0) * (HEIGHT - 2 * PAD);
+    HEIGHT - PAD - (Math.log10(Math.max(value, LEAST)) - y0) / (y1 - y0) * (HEIGHT - 2 * PAD);
   const out = [`<text x="${left + PAD}" y="24" font-size="13">over ${title}</text>`];
   for (let power = x0; power <= x1; power++) {
     const at = x(10 ** power);
@@ -98,4 +119,9 @@ function chart(title: string, lines: readonly Line[], left: number): string {
     out.push(`<text x="${left + PAD}" y="${HEIGHT - 14 + 16 * i}" fill="${color}">${label}</text>`);
   });
   return out.join("\n");
+}
+
+if (import.meta.main) {
+  const { points } = JSON.parse(await Deno.readTextFile(GROWTH)) as { points: Point[] };
+  await Deno.writeTextFile(PICTURE, growthPlot(points));
 }
