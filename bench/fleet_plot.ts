@@ -49,11 +49,12 @@ function exponent(at: Line["at"]): number {
 export function growthPlot(points: readonly Point[]): string {
   const overHosts = points.filter(({ clients }) => clients === 1000)
     .sort((a, b) => a.hosts - b.hosts);
-  const lines = (of: readonly Point[], x: (point: Point) => number, more: Line[] = []): Line[] => [
-    { name: "ms of a processor, one revoked", color: "#1f6feb", at: of.map((p) => [x(p), p.ms]) },
-    { name: "KiB written, one revoked", color: "#b35900", at: of.map((p) => [x(p), p.kib]) },
-    ...more.filter(({ at }) => at.length > 1),
-  ];
+  const lines = (of: readonly Point[], x: (point: Point) => number, more: Line[] = []): Line[] =>
+    [
+      { name: "ms of a processor, one revoked", color: "#1f6feb", at: of.map((p) => [x(p), p.ms]) },
+      { name: "KiB written, one revoked", color: "#b35900", at: of.map((p) => [x(p), p.kib]) },
+      ...more,
+    ].filter(({ at }) => at.length > 1);
   const overClients = (hosts: number) => {
     const of = points.filter((point) => point.hosts === hosts)
       .sort((a, b) => a.clients - b.clients);
@@ -70,14 +71,12 @@ export function growthPlot(points: readonly Point[]): string {
       },
     ]);
   };
-  const charts = [
-    chart("hosts (1,000 clients)", lines(overHosts, (p) => p.hosts), 0),
-    chart("clients (two hosts)", overClients(2), WIDTH),
-  ];
-  const thousand = overClients(1000);
-  if (thousand[0]!.at.length > 1) {
-    charts.push(chart("clients (1,000 hosts)", thousand, 2 * WIDTH));
-  }
+  const charts = ([
+    ["hosts (1,000 clients)", lines(overHosts, (p) => p.hosts)],
+    ["clients (two hosts)", overClients(2)],
+    ["clients (1,000 hosts)", overClients(1000)],
+  ] as const).filter(([, of]) => of.length > 0)
+    .map(([title, of], i) => chart(title, of, i * WIDTH));
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${charts.length * WIDTH} ${
     HEIGHT + 60
   }" font-family="sans-serif" font-size="11">
