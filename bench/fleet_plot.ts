@@ -49,12 +49,18 @@ function exponent(at: Line["at"]): number {
 export function growthPlot(points: readonly Point[]): string {
   const overHosts = points.filter(({ clients }) => clients === 1000)
     .sort((a, b) => a.hosts - b.hosts);
-  const lines = (of: readonly Point[], x: (point: Point) => number, more: Line[] = []): Line[] =>
-    [
+  const lines = (
+    of: readonly Point[],
+    x: (point: Point) => number,
+    more: readonly Line[] = [],
+  ): Line[] => {
+    const all: Line[] = [
       { name: "ms of a processor, one revoked", color: "#1f6feb", at: of.map((p) => [x(p), p.ms]) },
       { name: "KiB written, one revoked", color: "#b35900", at: of.map((p) => [x(p), p.kib]) },
       ...more,
-    ].filter(({ at }) => at.length > 1);
+    ];
+    return all.filter(({ at }) => at.length > 1);
+  };
   const overClients = (hosts: number) => {
     const of = points.filter((point) => point.hosts === hosts)
       .sort((a, b) => a.clients - b.clients);
