@@ -11,7 +11,7 @@ import {
   jwtVerify,
 } from "jose";
 import { collect } from "../api/body.ts";
-import { signInNonceInput } from "../api/sign_in.ts";
+import { anotherIssuer, signInNonceInput } from "../api/sign_in.ts";
 import { type Bytes, toBase64Url, toHex, utf8Decode } from "../bytes.ts";
 import { SecLlamaError } from "../errors.ts";
 import { Pot } from "../shares.ts";
@@ -181,7 +181,10 @@ export class IdTokens {
       const found = JSON.parse(await textOf(answer)) as { issuer?: unknown; jwks_uri?: unknown };
       const uri = new URL(String(found.jwks_uri));
       // OpenID Connect Discovery 1.0, section 4.3.
-      if (!answer.ok || found.issuer !== issuer) throw new Error("another issuer");
+      if (answer.ok && typeof found.issuer === "string" && found.issuer !== issuer) {
+        throw anotherIssuer(issuer, found.issuer);
+      }
+      if (!answer.ok || found.issuer !== issuer) throw new Error("no issuer");
       if (uri.protocol !== new URL(issuer).protocol) throw new Error("another protocol");
       return createRemoteJWKSet(uri, {
         [customFetch]: (url: string, init: RequestInit) => this.#fetchKeys(url, init),
@@ -189,6 +192,7 @@ export class IdTokens {
     } catch (cause) {
       // The next one tries again.
       this.#keys = undefined;
+      if (cause instanceof SecLlamaError && cause.code === "gateway-unreachable") throw cause;
       throw unreachable(issuer, cause);
     }
   }

@@ -87,7 +87,7 @@ export function tokenGate(options: TokenGateOptions): MiddlewareHandler<GateEnv>
       options.onRefused?.({ locked: locks });
       if (delayMs > 0) await sleep(delayMs);
     }
-    return refuse(needsToken(shown.length > 0), {
+    return refuse(needsToken(shown.length > 0, misplaced(c.req.raw.headers)), {
       "www-authenticate": 'Bearer realm="secllama", Basic realm="secllama", charset="UTF-8"',
     });
   };
@@ -135,10 +135,23 @@ function basicParts(value: string): string[] {
   }
 }
 
-function needsToken(shown: boolean): SecLlamaError {
+/** What is wrong with the headers of who meant to show a token, without a word of them; undefined: nothing. */
+function misplaced(headers: Headers): string | undefined {
+  if (["x-api-key", "api-key"].some((name) => /^bearer\b/i.test(headers.get(name) ?? ""))) {
+    return "x-api-key and api-key take the token alone, without the word Bearer";
+  }
+  const value = headers.get("authorization")?.trim() ?? "";
+  if (value === "" || /^(?:bearer|basic) +\S+$/i.test(value)) return undefined;
+  if (/^bearer +bearer\b/i.test(value)) {
+    return "Authorization has the word Bearer twice: give your program the token alone, it adds the word itself";
+  }
+  return "Authorization must be the word Bearer, a space and the token";
+}
+
+function needsToken(shown: boolean, fault: string | undefined): SecLlamaError {
   return new SecLlamaError(
     "token-refused",
-    shown ? "the API token is not valid here" : "an API token is needed",
+    fault ?? (shown ? "the API token is not valid here" : "an API token is needed"),
     { hint: "send it as Authorization: Bearer TOKEN; to make one: secllama token create NAME" },
   );
 }

@@ -201,3 +201,31 @@ Deno.test("token gate: where there is none, a token that is shown all the same i
   assert.deepEqual(told, cases.map(([, expected]) => expected));
   assert.equal(told.some((text) => text?.includes("x".repeat(43))), false);
 });
+
+Deno.test("token gate: who shows a token in the wrong way is told what is wrong, without a word of it", async () => {
+  const { ask } = gated();
+  const said = async (headers: Record<string, string>) => {
+    const answer = await ask(headers);
+    assert.equal(answer.status, 401);
+    const text = await answer.text();
+    assert.doesNotMatch(text, /slt_|xxxx/);
+    return (JSON.parse(text) as { error: string }).error;
+  };
+  for (const twice of [`Bearer Bearer ${TOKEN}`, `bearer  bearer ${TOKEN}`, "Bearer Bearer"]) {
+    assert.match(
+      await said({ authorization: twice }),
+      twice === "Bearer Bearer" ? /not valid/ : /Bearer twice/,
+    );
+  }
+  for (const bad of [TOKEN, `Token ${TOKEN}`, "Bearer", `Bearer ${TOKEN} x`, `"Bearer" ${TOKEN}`]) {
+    assert.match(await said({ authorization: bad }), /must be the word Bearer/, bad);
+  }
+  for (const name of ["x-api-key", "api-key"]) {
+    assert.match(await said({ [name]: `Bearer ${TOKEN}` }), /take the token alone/);
+  }
+  assert.equal(await said({}), "an API token is needed");
+  assert.equal(
+    await said({ authorization: `Bearer ${TOKEN}x` }),
+    "the API token is not valid here",
+  );
+});

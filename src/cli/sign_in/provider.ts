@@ -1,5 +1,6 @@
 /** The provider's part of signing in, by `openid-client`: a code with PKCE in a browser, or a code for another device. */
 import * as oidc from "openid-client";
+import { anotherIssuer } from "../../api/sign_in.ts";
 import { SecLlamaError } from "../../errors.ts";
 import { isLoopback } from "../../loopback.ts";
 import { openInBrowser } from "../browser.ts";
@@ -63,6 +64,8 @@ async function discovered(
   const config = await oidc.discovery(url, clientId, undefined, oidc.None(), {
     ...(plain ? { execute: [oidc.allowInsecureRequests] } : {}),
     [oidc.customFetch]: (url, options) => heard(url, options, signal),
+  }).catch((error) => {
+    throw otherIssuer(issuer, error);
   });
   config[oidc.customFetch] = heard;
   return config;
@@ -181,6 +184,15 @@ async function asked<T>(ask: () => Promise<T>, waiting?: AbortSignal): Promise<T
       cause,
     });
   }
+}
+
+/** The error of a provider whose description names another issuer than it was asked as; any other error as it is. */
+function otherIssuer(issuer: string, error: unknown): unknown {
+  const { code, cause } = error as { code?: unknown; cause?: unknown };
+  const { attribute, body } = Object(cause) as { attribute?: unknown; body?: { issuer?: unknown } };
+  return code === "OAUTH_JSON_ATTRIBUTE_COMPARISON_FAILED" && attribute === "issuer"
+    ? anotherIssuer(issuer, body?.issuer, error)
+    : error;
 }
 
 function away(cause: unknown): SecLlamaError {

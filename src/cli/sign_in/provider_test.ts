@@ -50,12 +50,20 @@ Deno.test("sign-in: a provider that refuses ends the session; one that is away, 
         "discovery 500": () => new Response("", { status: 500 }),
         "discovery 404": () => new Response("", { status: 404 }),
         "discovery is a page": () => new Response("<html>"),
-        "discovery of another": () => Response.json({ issuer: "https://elsewhere.example" }),
+        "discovery of nobody": () => Response.json({ token_endpoint: `${issuer}/token` }),
       })
     ) {
       discovery = one;
       assert.equal(await said(), "gateway-unreachable", name);
     }
+    // It does answer: what is wrong is what the gateway's setting calls it.
+    const other = "https://elsewhere.example";
+    discovery = () => Response.json({ issuer: other });
+    await assert.rejects(refreshed(provider, "a refresh token"), {
+      code: "gateway-unreachable",
+      message: `the identity provider calls itself ${other}, and was asked as ${issuer}`,
+      hint: /SECLLAMA_OIDC_ISSUER/,
+    });
   } finally {
     await server.shutdown();
   }
