@@ -1,7 +1,7 @@
 /** `secllama clients …`: whoever may use this gateway: machines, people, and the programs that have a token. */
 import { type LimitState, SecLlamaError } from "../errors.ts";
 import { standing, type Usage } from "../firm/limiter.ts";
-import { type TokenEntry, Tokens } from "../firm/tokens.ts";
+import { isAlive, Tokens } from "../firm/tokens.ts";
 import { UsageFile } from "../firm/usage_file.ts";
 import {
   type ClientList,
@@ -53,7 +53,7 @@ const list: Command = {
         key: keyState(client, ring, now),
         limits: limitsOf(list, client.role, usage.get(`client ${client.id}`), now),
       }));
-      const apps = (await new Tokens(dataDir).list()).filter((t) => all || lives(t, now))
+      const apps = (await new Tokens(dataDir).list()).filter((t) => all || isAlive(t, now))
         .map(({ hash: _, ...app }) => ({
           ...app,
           kind: "app",
@@ -250,10 +250,6 @@ function cellsOf(
     c.expires === null ? "" : `ends ${c.expires.slice(0, 10)}`,
     left.join(", "),
   ];
-}
-
-function lives({ revoked, expires }: TokenEntry, now: number): boolean {
-  return revoked === null && (expires === null || Date.parse(expires) > now);
 }
 
 /** @throws {SecLlamaError} `not-found`. */

@@ -11,6 +11,7 @@ import { BACKEND_NAMES } from "../keys/stores/store.ts";
 import { type CommandContext, flag, JSON_OPTION, type OptionTable } from "./command.ts";
 import { hardenSelf } from "../sandbox/mod.ts";
 import { KEY_OPTIONS, keySourceOptions } from "./key_options.ts";
+import { readSettings } from "./settings.ts";
 
 /** The options of every command of `secllama key`. */
 export const OPTIONS = { ...KEY_OPTIONS, ...JSON_OPTION } as const satisfies OptionTable;
@@ -27,6 +28,8 @@ function optionsOf(context: CommandContext) {
 /** The key source that the options name. Hardens this process first. */
 export async function choose(context: CommandContext) {
   hardenSelf(); // before a key is in memory
+  // What is wrong with them is found before anything is done, not by its line in the record.
+  await readSettings(context);
   const options = optionsOf(context);
   const warnings = await checkAccess(dataDirectory(context.env), "the data folder");
   if (options.keyFile !== undefined) {

@@ -16,6 +16,17 @@ export const KEY_OPTIONS: OptionTable = {
   ephemeral: { type: "boolean", help: "a key in memory only, gone with the process" },
 };
 
+/**
+ * The same for commands that need no key while those beside them do: whoever names a key source to all of a group's commands need
+ * not know which ask for it.
+ */
+export const UNUSED_KEY_OPTIONS: OptionTable = Object.fromEntries(
+  ["key-fd", "key-file", "passphrase-fd"].map((name) => [name, {
+    ...KEY_OPTIONS[name]!,
+    help: "taken, and not needed here",
+  }]),
+);
+
 /** A string option as a file descriptor's number. @throws {SecLlamaError} `usage` if it is none. */
 export function descriptor(context: CommandContext, name: string): number | undefined {
   const text = stringOption(context, name);

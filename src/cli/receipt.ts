@@ -10,6 +10,7 @@ import { ioError } from "../keys/keyset/manifest_file.ts";
 import { readFileUpTo, readPublicKey } from "./audit/read.ts";
 import { type Command, type CommandContext, JSON_OPTION, stringOption } from "./command.ts";
 import { report } from "./key_common.ts";
+import { UNUSED_KEY_OPTIONS } from "./key_options.ts";
 import { ASKED_PROXY_OPTION, askedProxy, readSettings } from "./settings.ts";
 
 const get: Command = {
@@ -19,7 +20,7 @@ const get: Command = {
   arguments: "ID FILE",
   minPositionals: 2,
   maxPositionals: 2,
-  options: { ...ASKED_PROXY_OPTION, ...JSON_OPTION },
+  options: { ...ASKED_PROXY_OPTION, ...JSON_OPTION, ...UNUSED_KEY_OPTIONS },
   details:
     `ID is the header Secllama-Receipt of the answer to a request that had the header Secllama-Receipt: request. FILE must not
 exist yet. The answer's header Secllama-Receipt-Secret is what proves later which request and reply it was: keep it with them.`,
@@ -51,6 +52,7 @@ const verify: Command = {
   maxPositionals: 1,
   options: {
     ...JSON_OPTION,
+    ...UNUSED_KEY_OPTIONS,
     key: { type: "string", value: "FILE", help: "the public key to trust: of secllama audit key" },
     request: { type: "string", value: "FILE", help: "the body that was asked, byte by byte" },
     reply: { type: "string", value: "FILE", help: "the body that was answered, byte by byte" },

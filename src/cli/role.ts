@@ -3,16 +3,19 @@ import { CALL_KINDS } from "../api/call_terms.ts";
 import { SecLlamaError } from "../errors.ts";
 import { HINTS } from "../hints.ts";
 import { durationMs } from "../duration.ts";
+import { isAlive, Tokens } from "../firm/tokens.ts";
 import {
   canonicalHours,
   type ClientList,
   type ClientSource,
   DEFAULT_ROLE,
+  hasExpired,
   isAmount,
   isKinds,
   isRoleName,
   isRolePattern,
   isTimeZone,
+  MAX_AMOUNT,
   type Role,
   ROLE_AMOUNTS,
   type RoleAmount,
@@ -23,6 +26,7 @@ import { padColumns } from "./columns.ts";
 import { type Command, type CommandContext, type OptionTable, stringOption } from "./command.ts";
 import { EXIT_CODES, OPTIONS, report } from "./key_common.ts";
 import { reportRows } from "./rows.ts";
+import { readSettings } from "./settings.ts";
 
 /** Option → the amount that it sets, and what it is called in a line. */
 const AMOUNTS: Readonly<Record<RoleAmount, { option: string; words: string; help: string }>> = {
@@ -109,23 +113,53 @@ const list: Command = {
 
 const remove: Command = {
   path: ["role", "remove"],
-  summary: "Take a role away that no client has",
+  summary: "Take a role away that no client has, and say which tokens end with it",
   arguments: "NAME",
   minPositionals: 1,
   maxPositionals: 1,
   options: OPTIONS,
-  details: `A token that has it is refused from then on.\n${EXIT_CODES}`,
+  details:
+    `A token that has it is refused from then on; it says which ones those are.\n${EXIT_CODES}`,
   run: (context) =>
     withRecord(context, async (keys, record) => {
       const [name] = context.positionals;
       await keys.clients().removeRole(name!);
       await record("role-removed", { role: label(name!) });
-      report(context, { removed: name }, [`the role ${name} is gone`]);
+      const { refused, lines } = await cutOffBy(context, name!, keys);
+      report(context, { removed: name, refused }, [`the role ${name} is gone`, ...lines]);
     }),
 };
 
 /** The commands of `secllama role`. */
 export const roleCommands: readonly Command[] = [set, list, remove];
+
+/** Whom it cuts off, or frees, that this role is gone: their names, and the same in lines. */
+async function cutOffBy(
+  context: CommandContext,
+  name: string,
+  keys: ClientSource,
+): Promise<{ refused: string[]; lines: string[] }> {
+  const { config, dataDir } = await readSettings(context);
+  const now = Date.now();
+  const { clients } = await keys.clients().read();
+  const refused = [
+    ...clients.filter((one) => one.revoked === null && !hasExpired(one, now)),
+    ...(await new Tokens(dataDir).list()).filter((one) => isAlive(one, now)),
+  ].filter(({ role }) => role === name).map((one) => one.name);
+  const groups = config.oidcRoles.filter(([, role]) => role === name).map(([group]) => group);
+  return {
+    refused,
+    lines: [
+      ...refused.map((one) =>
+        `refused from now on: ${one}; to give it a role: secllama clients set "${one}" --role NAME`
+      ),
+      ...(groups.length === 0
+        ? []
+        : [`refused once they sign in: who is in ${groups.join(", ")} (SECLLAMA_OIDC_ROLES)`]),
+      ...(name === DEFAULT_ROLE ? ["clients and tokens without a role have no limit now"] : []),
+    ],
+  };
+}
 
 /**
  * @param open Keys that are open: a passphrase that came on a descriptor cannot be read twice.
@@ -227,7 +261,8 @@ function readAmount(context: CommandContext, option: string): number | undefined
   if (text === undefined) return undefined;
   const value = /^\d{1,13}$/.test(text) ? Number(text) : NaN;
   if (isAmount(value)) return value;
-  throw new SecLlamaError("usage", `--${option} must be a whole number from 1`, {
+  const most = MAX_AMOUNT.toLocaleString("en");
+  throw new SecLlamaError("usage", `--${option} must be a whole number from 1 to ${most}`, {
     field: `--${option}`,
     hint: "without it there is no such limit",
   });

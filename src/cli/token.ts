@@ -8,6 +8,7 @@ import { RECORDING_OPTIONS, recordingAlone } from "./audit/act.ts";
 import { padColumns } from "./columns.ts";
 import { type Command, flag, JSON_OPTION, stringOption } from "./command.ts";
 import { report } from "./key_common.ts";
+import { UNUSED_KEY_OPTIONS } from "./key_options.ts";
 import { needRole } from "./role.ts";
 import { reportRows } from "./rows.ts";
 import { readSettings } from "./settings.ts";
@@ -55,7 +56,11 @@ api-key, or by basic authentication, as the password or the user. Nothing of it 
 const list: Command = {
   path: ["token", "list"],
   summary: "List the API tokens, without the tokens themselves",
-  options: { ...JSON_OPTION, all: { type: "boolean", help: "also those that ended" } },
+  options: {
+    ...JSON_OPTION,
+    ...UNUSED_KEY_OPTIONS,
+    all: { type: "boolean", help: "also those that ended" },
+  },
   async run(context) {
     const { dataDir } = await readSettings(context);
     const now = Date.now();

@@ -40,6 +40,14 @@ interface NewToken {
   readonly text: string;
 }
 
+/** Whether a token is let in. @param now Unix ms. */
+export function isAlive(
+  { revoked, expires }: Pick<TokenEntry, "revoked" | "expires">,
+  now: number,
+): boolean {
+  return revoked === null && (expires === null || Date.parse(expires) > now);
+}
+
 /** The tokens of a data folder. */
 export class Tokens {
   readonly #path: string;
@@ -193,8 +201,8 @@ export class TokenCheck {
     return same && entry !== undefined && this.#lives(entry) ? entry : undefined;
   }
 
-  #lives({ revoked, expires }: TokenEntry): boolean {
-    return revoked === null && (expires === null || Date.parse(expires) > this.#now());
+  #lives(entry: TokenEntry): boolean {
+    return isAlive(entry, this.#now());
   }
 
   #refresh(): void {

@@ -13,6 +13,7 @@ export {
   isKinds,
   isRoleName,
   isRolePattern,
+  MAX_AMOUNT,
   mayAsk,
   mayAskAt,
   parseRole,

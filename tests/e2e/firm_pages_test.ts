@@ -4,6 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { COMMANDS } from "../../src/cli/commands.ts";
 import { loadSettings } from "../../src/config/settings.ts";
 import { keysetHost } from "../support/keyset_host.ts";
 import { makeCheapKeyFile } from "../support/key_file.ts";
@@ -36,6 +37,17 @@ Deno.test("firm's pages: each control names a command that is shown", () => {
   assert.ok(controls.length >= 45, `${controls.length} controls`);
   const used = new Set(controls.flatMap(([, numbers]) => numbers!.split(",").map(Number)));
   assert.deepEqual([...used].sort((a, b) => a - b), [...shown.keys()]);
+});
+
+Deno.test("firm's pages: the commands that they name for it all take the options for keys", () => {
+  const [, named] = /same options for every command of ([^]*?);/.exec(firm)!;
+  const groups = [...named!.matchAll(/`(\w+)`/g)].map(([, word]) => word!);
+  assert.ok(groups.length >= 8, groups.join());
+  for (const { path, options } of COMMANDS.filter(({ path }) => groups.includes(path[0]!))) {
+    for (const option of ["key-fd", "key-file", "passphrase-fd"]) {
+      assert.ok(option in options, `${path.join(" ")} --${option}`);
+    }
+  }
 });
 
 Deno.test("firm's pages: each setting that they print is read", async () => {
@@ -105,8 +117,6 @@ Deno.test("firm's pages: receipts, backup, and what each control's command says"
         });
         assert.equal(ask.status, 200, await ask.text());
         await shell.run('secllama clients revoke "laptop 0"');
-        // As any curl of this user's is to show it, in the blocks too.
-        await Deno.writeTextFile(at(".curlrc"), `header = "x-api-key: ${key}"\n`);
         const plain = await fetch(`${gatewayUrl}/api/chat`, {
           method: "POST",
           headers: { "content-type": "application/json" },
@@ -126,6 +136,8 @@ Deno.test("firm's pages: receipts, backup, and what each control's command says"
       const [ask, verify] = await blocksOf("docs/firm.md", "Receipts");
       const said = await shell.run(`${here(ask!)}\n${verify}`);
       assert.match(said, /the request is this one[^]*the reply is this one/);
+      // The page's own, which the lists below do not show.
+      await shell.run("secllama token revoke receipts");
     });
     for (const [number, { command, output }] of shown) {
       await t.step(`control ${number}: ${command}`, async () => {

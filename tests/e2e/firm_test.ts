@@ -252,7 +252,9 @@ Deno.test("firm: tokens, the record, an auditor, a log that cannot be written; n
         assert.equal(other.status, 403);
         assert.equal((await other.json()).code, "role-refused");
         // A role that is gone lets nobody in.
-        await run("secllama role remove nothing");
+        const cutOff = await run("secllama role remove nothing");
+        assert.match(cutOff, /is gone\nrefused from now on: none; [^\n]*clients set "none" --role/);
+        assert.doesNotMatch(cutOff, /now on: app/);
         assert.equal((await ask({ "x-api-key": none })).status, 403);
         assert.match(await run("secllama clients list"), /app .*0 of 3 requests left this day/);
         // A wrong token is recorded, and neither it nor its sender's right one.

@@ -15,7 +15,7 @@ import { openKeySource } from "../../keys/mod.ts";
 import { hardenSelf } from "../../sandbox/mod.ts";
 import { type Command, JSON_OPTION, stringOption } from "../command.ts";
 import { EXIT_CODES, OPTIONS, report } from "../key_common.ts";
-import { keySourceOptions } from "../key_options.ts";
+import { keySourceOptions, UNUSED_KEY_OPTIONS } from "../key_options.ts";
 import { readSettings } from "../settings.ts";
 import { listCommand } from "./list.ts";
 import { openForReading } from "./open.ts";
@@ -50,7 +50,7 @@ const prove: Command = {
   arguments: "N",
   minPositionals: 1,
   maxPositionals: 1,
-  options: {},
+  options: UNUSED_KEY_OPTIONS,
   details: "To check it: secllama audit verify FILE --key KEY. An export proves the whole log.",
   async run(context) {
     const text = context.positionals[0]!;
@@ -72,7 +72,7 @@ const exportCommand: Command = {
   arguments: "FILE",
   minPositionals: 1,
   maxPositionals: 1,
-  options: JSON_OPTION,
+  options: { ...JSON_OPTION, ...UNUSED_KEY_OPTIONS },
   details:
     `FILE must not exist yet; - is standard output. Lines of JSON. The log names clients and models and holds no
 content. To check it: secllama audit verify FILE --key KEY.`,

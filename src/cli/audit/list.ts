@@ -3,6 +3,7 @@ import { AUDIT_EVENTS, type AuditLine, parseLine } from "../../audit/mod.ts";
 import { EXIT, SecLlamaError } from "../../errors.ts";
 import { closest } from "../../suggest.ts";
 import { type Command, flag, JSON_OPTION, stringOption } from "../command.ts";
+import { UNUSED_KEY_OPTIONS } from "../key_options.ts";
 import { openForReading } from "./open.ts";
 import { readTime } from "./time.ts";
 
@@ -11,6 +12,7 @@ export const listCommand: Command = {
   example: "secllama audit list --last 20",
   summary: "Show who did what on this host, the latest last",
   options: {
+    ...UNUSED_KEY_OPTIONS,
     last: { type: "string", value: "N", help: "at most so many (default 50; 0: all)" },
     event: {
       type: "string",

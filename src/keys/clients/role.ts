@@ -44,7 +44,8 @@ const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 /** Characters of a pattern of names. */
 const PATTERN_LENGTH = 255;
 const MAX_PATTERNS = 256;
-const MAX_AMOUNT = 1_000_000_000_000;
+/** The largest amount of a limit. */
+export const MAX_AMOUNT = 1_000_000_000_000;
 
 /** Whether `text` may name a role. */
 export function isRoleName(text: string): boolean {
