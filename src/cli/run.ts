@@ -40,7 +40,12 @@ export const runCommand: Command = {
     format: { type: "string", value: "json|SCHEMA", help: "answers are JSON, of this schema" },
     think: { type: "string", value: "LEVEL", help: "true, false, low, medium or high" },
     keepalive: { type: "string", value: "DURATION", help: "how long the model stays loaded" },
-    file: { type: "string", value: "PATH", multiple: true, help: "a text file before the prompt" },
+    file: {
+      type: "string",
+      value: "PATH",
+      multiple: true,
+      help: "a text, PDF or DOCX before the prompt",
+    },
     image: {
       type: "string",
       value: "PATH",

@@ -26,6 +26,12 @@ export function chunksOf(pages: readonly Piece[]): Piece[] {
   });
 }
 
+/** The same whole, a piece a page; pages without text are left out. */
+export function pagesOf(pages: readonly Piece[]): Piece[] {
+  return pages.map(({ page, text }) => ({ page, text: tidied(text) }))
+    .filter(({ text }) => text !== "");
+}
+
 /** So many characters at a time: of a text of megabytes, replacing takes ten times its memory. */
 const BLOCK_CHARACTERS = 1 << 16;
 

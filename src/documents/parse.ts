@@ -26,14 +26,37 @@ export async function parseDocument(
   bytes: Uint8Array<ArrayBuffer>,
   mostMemory = MOST_MEMORY,
 ): Promise<Parsed & { readonly type: DocumentType }> {
+  const type = typeRead(name, bytes);
+  const question = { type, bytes, whole: false };
+  const read = (parsed: unknown) => parsedBy(parsed, PASSAGE_CHARACTERS);
+  return { ...await inThread(threadOf(type), question, read, mostMemory), type };
+}
+
+/**
+ * The whole text of a file, a piece a page; none: it has no text.
+ * @param bytes Taken over.
+ * @throws {SecLlamaError} As {@link parseDocument}.
+ */
+export async function wholeText(
+  name: string,
+  bytes: Uint8Array<ArrayBuffer>,
+): Promise<readonly Piece[]> {
+  const type = typeRead(name, bytes);
+  const read = (parsed: unknown) => parsedBy(parsed, Infinity);
+  return (await inThread(threadOf(type), { type, bytes, whole: true }, read)).passages;
+}
+
+/** PDF is read by a library that is loaded for it alone. */
+function threadOf(type: DocumentType): string {
+  return type === "pdf" ? "documents/parse_pdf_main" : "documents/parse_main";
+}
+
+function typeRead(name: string, bytes: Uint8Array): DocumentType {
   const type = typeOf(name, bytes);
-  if (type === undefined) {
-    throw new SecLlamaError("unsupported-media-type", "this is no kind of document that is read", {
-      hint: "give text, Markdown, HTML, CSV, DOCX or PDF",
-    });
-  }
-  const entry = type === "pdf" ? "documents/parse_pdf_main" : "documents/parse_main";
-  return { ...await inThread(entry, { type, bytes }, parsedBy, mostMemory), type };
+  if (type !== undefined) return type;
+  throw new SecLlamaError("unsupported-media-type", "this is no kind of document that is read", {
+    hint: "give text, Markdown, HTML, CSV, DOCX or PDF",
+  });
 }
 
 /**
@@ -125,13 +148,14 @@ function saidBy<T>(data: unknown, read: (parsed: unknown) => T | undefined): Sai
   return answer === undefined ? { why: "it is broken" } : { parsed: answer };
 }
 
-function parsedBy(parsed: unknown): Parsed | undefined {
+/** @param most Characters of a piece. */
+function parsedBy(parsed: unknown, most: number): Parsed | undefined {
   const { pages, passages } = Object(parsed) as Readonly<Record<string, unknown>>;
   if (!isPage(pages) || !Array.isArray(passages)) return undefined;
   const pieces: Piece[] = [];
   for (const one of passages) {
     const { page, text } = Object(one) as Readonly<Record<string, unknown>>;
-    const fits = typeof text === "string" && text.length <= PASSAGE_CHARACTERS;
+    const fits = typeof text === "string" && text.length <= most;
     if (!fits || !isPage(page)) return undefined;
     pieces.push({ page, text });
   }

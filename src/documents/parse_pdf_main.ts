@@ -1,13 +1,13 @@
 /** As parse_main.ts, for a PDF: pdf.js is loaded for these alone. */
 import { getDocumentProxy } from "unpdf";
-import { chunksOf, type Piece } from "./chunks.ts";
+import { chunksOf, pagesOf, type Piece } from "./chunks.ts";
 import { answerOnce } from "./thread_side.ts";
 
 /** Characters of all pages together. */
 const MOST_CHARACTERS = 64 * 1024 * 1024;
 const MOST_PAGES = 20_000;
 
-answerOnce(async ({ bytes }) => {
+answerOnce(async ({ bytes, whole }) => {
   const pdf = await getDocumentProxy(bytes, {
     disableFontFace: true,
     useSystemFonts: false,
@@ -24,5 +24,5 @@ answerOnce(async ({ bytes }) => {
     if (size > MOST_CHARACTERS) throw new RangeError("it has too much text");
     pages.push({ page, text });
   }
-  return { pages: pdf.numPages, passages: chunksOf(pages) };
+  return { pages: pdf.numPages, passages: (whole ? pagesOf : chunksOf)(pages) };
 });

@@ -6,6 +6,8 @@ import type { Piece } from "./chunks.ts";
 interface Asked {
   readonly type: DocumentType;
   readonly bytes: Uint8Array<ArrayBuffer>;
+  /** Its pages are wanted, not passages of them. */
+  readonly whole: boolean;
 }
 
 /** What a file came to. */

@@ -2,14 +2,14 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { inProportion } from "../../../tests/support/patience.ts";
-import { makePdf, makeScannedPdf, rgbImage } from "../../documents/testing.ts";
+import { makeDocx, makePdf, makeScannedPdf, rgbImage } from "../../documents/testing.ts";
 import { SecLlamaError } from "../../errors.ts";
 import { openKeySource } from "../../keys/mod.ts";
 import { MemoryStore } from "../../keys/stores/memory.ts";
 import { withFolder } from "../../keys/testing.ts";
 import { PASTED_LINE_END, PasteFilter, type Piece } from "./line_reader.ts";
 import { SealedHistory } from "./sealed_history.ts";
-import { attach, picturesNamedIn, takePictures, typedPath } from "./files.ts";
+import { attach, imagesOf, picturesNamedIn, takePictures, textFile, typedPath } from "./files.ts";
 import { Session } from "./session.ts";
 import { describeTotals } from "./show_answer.ts";
 import { parseSlash } from "./slash.ts";
@@ -156,8 +156,22 @@ Deno.test("chat: a scanned PDF goes along as pictures of its pages, from the one
       `${path}: of its 9 pages, page 9 goes along as a picture`,
     ]);
     await assert.rejects(count(`${path}#page=10`), { code: "bad-request", message: /has 9 pages/ });
-    await Deno.writeFile(path, makePdf(["words"]));
-    await assert.rejects(count(path), { code: "bad-request", message: /no page .* is a picture/ });
+    await assert.rejects(textFile(path), { code: "usage", message: /no text/ });
+    await Deno.writeFile(path, makePdf(["words", " ", "more"]));
+    const text = `${path}:\n(page 1)\nwords\n\n(page 3)\nmore`;
+    assert.deepEqual(await attach(path, assert.fail), { kind: "text", text });
+    assert.equal(await textFile(path), text);
+    await assert.rejects(imagesOf(path, assert.fail), {
+      code: "bad-request",
+      message: /no page .* is a picture/,
+    });
+    const letter = join(home, "letter.docx");
+    await Deno.writeFile(letter, makeDocx("Dear ".repeat(1000)));
+    assert.equal(await textFile(letter), `${letter}:\n${"Dear ".repeat(1000).trim()}`);
+    await Deno.writeTextFile(letter, "no archive");
+    assert.equal(await textFile(letter), `${letter}:\nno archive`);
+    await Deno.writeTextFile(letter, "PK\x03\x04 and no more");
+    await assert.rejects(textFile(letter), { code: "bad-request", message: /no whole archive/ });
   });
 });
 

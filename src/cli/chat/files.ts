@@ -2,7 +2,7 @@
 import { Buffer } from "node:buffer";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { SCANNED_PAGES, scanNote } from "../../api/documents.ts";
+import { DOCUMENT_BYTES, SCANNED_PAGES, scanNote } from "../../api/documents.ts";
 import { SecLlamaError } from "../../errors.ts";
 import { readUpTo } from "../../read_up_to.ts";
 
@@ -15,7 +15,37 @@ const MAX_IMAGE_BYTES = 32 * 2 ** 20;
  * @throws {SecLlamaError} `usage` if it cannot be read or is no text.
  */
 export async function textFile(path: string): Promise<string> {
-  return textIn(path, await readWhole(path, MAX_TEXT_BYTES));
+  const bytes = await readWhole(path, mostOf(path, MAX_TEXT_BYTES));
+  if (!isDocument(path, bytes)) return textIn(path, bytes);
+  const text = await documentText(path, bytes);
+  if (text !== undefined) return text;
+  throw new SecLlamaError("usage", `there is no text in ${path}`, {
+    hint: "a PDF whose pages were scanned is given with --image",
+  });
+}
+
+/** Bytes of a file: of a document most are pictures, fonts and packing. */
+function mostOf(path: string, others: number): number {
+  return /\.(?:pdf|docx)$/i.test(path) ? DOCUMENT_BYTES : others;
+}
+
+/** PDF or DOCX, which a thread reads that may nothing else. */
+function isDocument(path: string, bytes: Uint8Array): boolean {
+  return isPdf(bytes) || bytes[0] === 0x50 && bytes[1] === 0x4b && /\.docx$/i.test(path);
+}
+
+/** A document's text with its pages as a part of a message; undefined: it has none. */
+async function documentText(
+  path: string,
+  bytes: Uint8Array<ArrayBuffer>,
+): Promise<string | undefined> {
+  const { wholeText } = await import("../../documents/parse.ts");
+  const pages = await wholeText(path, bytes);
+  if (pages.length === 0) return undefined;
+  const text = pages.map(({ page, text }) => page === null ? text : `(page ${page})\n${text}`)
+    .join("\n\n");
+  if (text.length > MAX_TEXT_BYTES) throw tooLong(path, text.length, MAX_TEXT_BYTES);
+  return `${path}:\n${text}`;
 }
 
 function textIn(path: string, bytes: Uint8Array): string {
@@ -25,9 +55,7 @@ function textIn(path: string, bytes: Uint8Array): string {
     if (!text.includes("\0")) return `${path}:\n${text.trimEnd()}`;
   } catch { /* said below */ }
   throw new SecLlamaError("usage", `${path} is not a text file in UTF-8`, {
-    hint:
-      "a picture or a scanned PDF is given with --image; to ask about a PDF or DOCX with text: " +
-      "secllama docs add FILE",
+    hint: "a picture or a scanned PDF is given with --image",
   });
 }
 
@@ -42,7 +70,12 @@ export type Attached =
  */
 export async function attach(path: string, note: (line: string) => void): Promise<Attached> {
   const { file, first } = await pageIn(path);
-  const bytes = await readWhole(file, MAX_IMAGE_BYTES);
+  const bytes = await readWhole(file, mostOf(file, MAX_IMAGE_BYTES));
+  if (isDocument(file, bytes)) {
+    // A thread takes them over.
+    const text = await documentText(file, bytes.slice());
+    if (text !== undefined) return { kind: "text", text };
+  }
   return isPicture(bytes) || isPdf(bytes)
     ? { kind: "images", base64: await imagesIn(file, first, bytes, note) }
     : { kind: "text", text: textIn(path, bytes) };
@@ -117,7 +150,8 @@ export function isThere(path: string): Promise<boolean> {
  */
 export async function imagesOf(path: string, note: (line: string) => void): Promise<string[]> {
   const { file, first } = await pageIn(path);
-  return await imagesIn(file, first, await readWhole(file, MAX_IMAGE_BYTES), note);
+  const bytes = await readWhole(file, mostOf(file, MAX_IMAGE_BYTES));
+  return await imagesIn(file, first, bytes, note);
 }
 
 /** A picture that a prompt names by its path. */
