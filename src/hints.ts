@@ -68,4 +68,11 @@ export const HINTS = {
   endFirst: "end it first",
   signIn: "sign in: secllama login URL",
   openPage: "open the page with: secllama ui",
+  proxyHost:
+    "use the address that secllama printed, such as 127.0.0.1; to let clients use this name: --proxy-allow-host NAME",
+  proxyOrigin: "to let a web page of yours in, name its exact origin: --proxy-allow-origin ORIGIN",
+  gatewayHost:
+    "use the address that secllama printed; to let clients use this name: serve --name NAME",
+  gatewayOrigin:
+    "to let a web page send sealed requests, name its exact origin: serve --allow-origin ORIGIN",
 };

@@ -5,6 +5,7 @@
 import { listenerRules } from "../api/listener_rules.ts";
 import { makeGatewayApp } from "../gateway/app.ts";
 import type { GatewayContext } from "../gateway/context.ts";
+import { HINTS } from "../hints.ts";
 import { type HardenedOptions, type HardenedServer, serveHardened } from "../http/mod.ts";
 import { inUrl } from "../tls/names.ts";
 import type { ListenAddress } from "./listen_address.ts";
@@ -63,6 +64,7 @@ async function open(
     ...options,
     allowedOrigins: config.allowedOrigins,
     rules: {
+      hints: { host: HINTS.gatewayHost, origin: HINTS.gatewayOrigin },
       ...rules,
       render(error, path) {
         audit?.answered?.(error.code);

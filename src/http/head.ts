@@ -6,6 +6,7 @@
  */
 import type { SecLlamaError } from "../errors.ts";
 import { Refusal } from "./refusal.ts";
+import type { RefusalHints } from "./rules.ts";
 
 const MAX_TARGET_BYTES = 8 * 1024;
 const MAX_FIELDS = 100;
@@ -48,6 +49,8 @@ export interface HeadPolicy {
   readonly allowedOrigins: ReadonlySet<string>;
   /** Schemes of origins that are no web page's, such as `app`: programs of the user's that show their window as a page. */
   readonly allowedSchemes?: ReadonlySet<string>;
+  /** What those who are refused are told to do. */
+  readonly hints?: Partial<RefusalHints>;
   /** Most bytes of a request's body. */
   readonly maxBodyBytes: (method: string, path: string) => number;
   /** The refusal of a body of more than `most` bytes. */
@@ -83,7 +86,7 @@ export function parseHead(raw: Uint8Array, policy: HeadPolicy): Head {
   if (name === undefined) throw bad(400, "Host is malformed");
   if (!policy.allowedHosts.has(name)) {
     throw new Refusal(403, "host-refused", "this Host is not served here", {
-      hint: "use the address that secllama printed, such as 127.0.0.1",
+      hint: policy.hints?.host ?? "use the address that secllama printed, such as 127.0.0.1",
     });
   }
   checkOrigin(all("origin"), all("sec-fetch-site"), host, policy);
@@ -211,16 +214,14 @@ function checkOrigin(
   host: string,
   policy: HeadPolicy,
 ): void {
-  const refused = (message: string) =>
-    new Refusal(403, "origin-refused", message, {
-      hint: "web pages of other origins may not use this server",
-    });
+  const refused = (message: string, hint = "web pages of other origins may not use this server") =>
+    new Refusal(403, "origin-refused", message, { hint });
   if (origins.length > 1) throw bad(400, "more than one Origin");
   if (origins.length === 1) {
     const origin = origins[0]!.toLowerCase();
     const own = origin === `http://${host}` || origin === `https://${host}`;
     if (!own && !isAllowed(origin, policy)) {
-      throw refused("this Origin is not served here");
+      throw refused("this Origin is not served here", policy.hints?.origin);
     }
   } else if (sites.some((site) => site !== "same-origin" && site !== "none")) {
     // Images, scripts and links of another site name no origin, but a browser still says where they come from.

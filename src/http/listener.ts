@@ -211,6 +211,7 @@ class Server {
         allowedSchemes: new Set(options.allowedSchemes),
         maxBodyBytes: rules.maxBodyBytes,
         tooLarge: rules.tooLarge,
+        hints: rules.hints ?? {},
       },
     };
   }

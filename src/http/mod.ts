@@ -3,7 +3,7 @@ export type { Handler, RequestInfo } from "./connection.ts";
 export { DEFAULT_LIMITS, type Limits } from "./limits.ts";
 export { logMisconfigured } from "./misconfigured.ts";
 export { SHARED_PARTY } from "./parties.ts";
-export type { RenderedError, Rules } from "./rules.ts";
+export type { RefusalHints, RenderedError, Rules } from "./rules.ts";
 export {
   type HardenedOptions,
   type HardenedServer,

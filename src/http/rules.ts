@@ -11,8 +11,18 @@ export interface RenderedError {
   readonly body: string;
 }
 
+/** What to do about a request that is refused for where it comes from. */
+export interface RefusalHints {
+  /** About a Host that is not served. */
+  readonly host: string;
+  /** About a page of another origin. */
+  readonly origin: string;
+}
+
 /** The limits and words of the API that a listener serves. */
 export interface Rules {
+  /** Which setting lets them in; undefined: none does. */
+  readonly hints?: Partial<RefusalHints>;
   /** Most bytes of a request's body. */
   maxBodyBytes(method: string, path: string): number;
   /** The refusal of a body of more than `most` bytes. */

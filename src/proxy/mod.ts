@@ -2,6 +2,7 @@
 import { INFLATED } from "../api/inflate.ts";
 import { listenerRules } from "../api/listener_rules.ts";
 import { SecLlamaError } from "../errors.ts";
+import { HINTS } from "../hints.ts";
 import {
   type HardenedOptions,
   type HardenedServer,
@@ -33,6 +34,7 @@ export interface ProxyOptions extends ProxyAppOptions {
 
 /** Clients keep a connection for later, some for minutes, and one that is closed as they use it looks like a failure. */
 const IDLE_MS = 10 * 60_000;
+const HOW_TO_BE_LET_IN = { host: HINTS.proxyHost, origin: HINTS.proxyOrigin } as const;
 
 /**
  * Listens on loopback for clients of this machine, and seals what they say.
@@ -108,7 +110,7 @@ async function listen(
     ...where,
     handler: (request, { party }) => app.fetch(request, { party }),
     limits: { idleMs: IDLE_MS, ...(where.drainMs !== undefined && { drainMs: where.drainMs }) },
-    rules: { ...rules, render: renderHere },
+    rules: { ...rules, hints: HOW_TO_BE_LET_IN, render: renderHere },
     logger: options.logger,
   });
 }

@@ -4,6 +4,7 @@ import { render } from "../../src/api/errors.ts";
 import { INFERENCE_BYTES, routes, SEALED_BYTES } from "../../src/api/routes.ts";
 import { documented } from "../clients/llama_server/documented.ts";
 import { SUITE_FILES } from "../clients/llama_server/known.ts";
+import { FAULTS } from "./error_table.ts";
 import { ERROR_TABLE, type ErrorCode, SecLlamaError } from "../../src/errors.ts";
 
 const DOC = new URL("../../docs/api.md", import.meta.url);
@@ -37,6 +38,9 @@ Deno.test("docs/api.md: every path with its methods and its one limit", async ()
 Deno.test("docs/api.md: what the dialects call an error", async () => {
   const rows = await table("what happened,status,ours,OpenAI's `code`,Anthropic's `type`");
   assert.ok(rows.length > 10);
+  const said = new Set(rows.map(([, , ours]) => ours));
+  const unsaid = Object.values(FAULTS).filter(([code]) => !said.has(`\`${code}\``));
+  assert.deepEqual(unsaid, [], "each fault that is tried at each path has its row");
   for (const [, status, ours, openai, anthropic] of rows) {
     const code = ours!.replaceAll("`", "") as ErrorCode;
     assert.ok(code in ERROR_TABLE, code);

@@ -33,6 +33,7 @@ Deno.test("errors: each fault at each path of gateway and proxy, in the words of
       ["gateway", Number(new URL(served.gatewayUrl).port)],
     ];
     const asked = new Map<string, number>();
+    for (const [door, port] of doors) await checkWhatLetsIn(door, port);
     for (const [index, row] of routes().entries()) {
       for (const [at, [door, port]] of doors.entries()) {
         for (const [name, cases] of Object.entries(CASES)) {
@@ -69,3 +70,27 @@ Deno.test("errors: each fault at each path of gateway and proxy, in the words of
     await served.stop();
   }
 });
+
+/** By door: the settings that let a name in, and an origin. `tests/clients/pages_test.ts` shows that the proxy's do. */
+const LETS_IN: Readonly<Record<Door, { host: string; origin: string }>> = {
+  proxy: { host: "--proxy-allow-host", origin: "--proxy-allow-origin" },
+  gateway: { host: "--name", origin: "--allow-origin" },
+};
+
+/** Who is refused for where a request comes from is told the setting of this door, and that only where one helps. */
+async function checkWhatLetsIn(door: Door, port: number): Promise<void> {
+  const hint = async (...lines: string[]) => {
+    const head = ["GET /api/version HTTP/1.1", ...lines, "Connection: close", "", ""];
+    return JSON.parse((await raw(port, head.join("\r\n"))).text).hint;
+  };
+  const host = `Host: 127.0.0.1:${port}`;
+  const { host: name, origin } = LETS_IN[door];
+  assert.match(await hint("Host: evil.example"), new RegExp(` ${name} NAME$`), door);
+  assert.match(
+    await hint(host, "Origin: https://app.example"),
+    new RegExp(` ${origin} ORIGIN$`),
+    door,
+  );
+  // Such a request names no origin, so that none can be let in.
+  assert.doesNotMatch(await hint(host, "Sec-Fetch-Site: cross-site"), /--/, door);
+}
