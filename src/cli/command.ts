@@ -44,6 +44,8 @@ export interface Command {
   /** Further paragraphs of `--help`. */
   readonly details?: string;
   readonly hidden?: boolean;
+  /** All that it does is what it prints: it ends, with success, once nobody reads that any more. */
+  readonly endsWithItsReader?: boolean;
   /** Its first positional begins another command line: what follows is handed on as it is, options too. */
   readonly handsOn?: boolean;
   run(context: CommandContext): Promise<number>;

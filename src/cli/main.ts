@@ -51,7 +51,9 @@ export async function runCli(argv: readonly string[]): Promise<number> {
   const dumb = Deno.env.get("TERM") === "dumb";
   const stop = new AbortController();
   const { signal } = stop;
-  let tui = makeTui({ noColor, dumb, signal });
+  let printing = false;
+  const readerGone = () => printing ? endNow(EXIT.ok) : undefined;
+  let tui = makeTui({ noColor, dumb, signal, readerGone });
   const onSignal = endAtSecond(stop);
   try {
     const env = await settleEnvironment();
@@ -66,7 +68,9 @@ export async function runCli(argv: readonly string[]): Promise<number> {
       Deno.addSignalListener(signal, () => isTaken(signal) ? undefined : onSignal());
     }
     const given = (text: string) => withGiven(text, parsed.values);
-    tui = makeTui({ noColor, dumb, signal, given, quiet: parsed.values["quiet"] === true });
+    const quiet = parsed.values["quiet"] === true;
+    tui = makeTui({ noColor, dumb, signal, given, readerGone, quiet });
+    printing = command.endsWithItsReader === true;
     const { profile } = parsed.values;
     // A script's variable that was not set: not the profile that it means.
     if (profile === "") {
@@ -102,10 +106,15 @@ function endAtSecond(stop: AbortController): () => void {
     const now = performance.now();
     first ??= now;
     if (now - first < SAME_SIGNAL_MS) return stop.abort();
-    if (Deno.stdin.isTerminal()) Deno.stdin.setRaw(false);
-    removeTempFolders();
-    Deno.exit(new SecLlamaError("cancelled", "cancelled").exitCode);
+    endNow(new SecLlamaError("cancelled", "cancelled").exitCode);
   };
+}
+
+/** Ends the process in the middle of what it does. */
+function endNow(exitCode: number): never {
+  if (Deno.stdin.isTerminal()) Deno.stdin.setRaw(false);
+  removeTempFolders();
+  Deno.exit(exitCode);
 }
 
 /** An error of usage that says nothing of how it is done gets the command's example, or where its options are. */

@@ -25,6 +25,7 @@ const NUMBERS = { temperature: "temperature", seed: "seed", "num-predict": "num_
 
 export const runCommand: Command = {
   path: ["run"],
+  endsWithItsReader: true,
   example: 'secllama run demo "Where are my keys?"',
   summary: "Ask a model, and stream its answer to the terminal",
   arguments: "MODEL [PROMPT…]",

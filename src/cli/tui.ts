@@ -50,13 +50,18 @@ const JUDGED = { good: "32", bad: "31", unknown: "33" } as const satisfies Recor
 
 const encoder = new TextEncoder();
 
-function writeAll(to: { writeSync(p: Uint8Array): number }, text: string) {
+/** @param gone Called where nobody reads it: `secllama list | head` is not a failure. */
+function writeAll(
+  to: { writeSync(p: Uint8Array): number },
+  text: string,
+  gone: () => void = () => {},
+) {
   let bytes = encoder.encode(text);
   while (bytes.length > 0) {
     try {
       bytes = bytes.subarray(to.writeSync(bytes));
     } catch (error) {
-      if (error instanceof Deno.errors.BrokenPipe) return; // `secllama list | head` is not a failure
+      if (error instanceof Deno.errors.BrokenPipe) return gone();
       throw new SecLlamaError(
         "output-failed",
         `the output could not be written: ${reasonOf(error)}`,
@@ -103,7 +108,8 @@ export function printable(text: string): string {
 
 /**
  * `quiet`: for commands whose lines are remarks only; warnings and errors are printed. `signal` ends questions. `given` puts what was
- * given here into the commands that a remark or a hint names.
+ * given here into the commands that a remark or a hint names. `readerGone` is called when standard output is a pipe that nobody
+ * reads any more.
  */
 export function makeTui(
   options: {
@@ -112,6 +118,7 @@ export function makeTui(
     quiet?: boolean;
     signal?: AbortSignal;
     given?: (text: string) => string;
+    readerGone?: () => void;
   },
 ): Tui {
   const { given = (text) => text } = options;
@@ -131,7 +138,7 @@ export function makeTui(
   };
   const stdout = (text: string) => {
     if (isTerminal) clear();
-    writeAll(Deno.stdout, isTerminal ? printable(text) : text);
+    writeAll(Deno.stdout, isTerminal ? printable(text) : text, options.readerGone);
   };
   const err = (line: string) => {
     clear();

@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { delimiter, dirname, join } from "node:path";
-import { AFTER, PROOF, startScripted, TEXT } from "../support/agent_model.ts";
+import { AFTER, PROOF, startScripted, TEXT, working } from "../support/agent_model.ts";
 import { HANG_MS, until } from "../support/patience.ts";
 import { newHome, secllama, type Served } from "../support/serve.ts";
 import { AGENTS_SKIPPED, installed } from "./agents/installed.ts";
@@ -306,15 +306,4 @@ for (const { agent, npm, tool, mcpTool, ask, again, mcp } of CASES) {
       }
     },
   });
-}
-
-/** Whether the model is at work: it is to stay for so long after its last request, which is now as long as there is one. */
-async function working(served: Served): Promise<boolean> {
-  const expires = async () => {
-    const { models } = await (await fetch(`${served.proxyUrl}/api/ps`)).json();
-    return models.find(({ name }: { name: string }) => name === "scripted:latest")?.expires_at;
-  };
-  const before = await expires();
-  await new Promise((resolve) => setTimeout(resolve, 20));
-  return before !== await expires();
 }

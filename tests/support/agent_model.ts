@@ -101,3 +101,14 @@ export async function startScripted(
     },
   };
 }
+
+/** Whether the model is at work: it is to stay for so long after its last request, which is now as long as there is one. */
+export async function working(served: Pick<Served, "proxyUrl">): Promise<boolean> {
+  const expires = async () => {
+    const { models } = await (await fetch(`${served.proxyUrl}/api/ps`)).json();
+    return models.find(({ name }: { name: string }) => name === "scripted:latest")?.expires_at;
+  };
+  const before = await expires();
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  return before !== await expires();
+}

@@ -67,6 +67,7 @@ const prove: Command = {
 
 const exportCommand: Command = {
   path: ["audit", "export"],
+  endsWithItsReader: true,
   example: "secllama audit export audit.jsonl",
   summary: "Write the whole log with its signed heads to a file, for an auditor",
   arguments: "FILE",
@@ -79,7 +80,7 @@ content. To check it: secllama audit verify FILE --key KEY.`,
   async run(context) {
     const path = context.positionals[0]!;
     using db = await openForReading(context);
-    const rows = await writeRows(path, exportLines(db));
+    const rows = await writeRows(path, exportLines(db), context.tui.write);
     if (path !== "-") report(context, { path, rows }, [`wrote ${rows} rows to ${path}`]);
     return EXIT.ok;
   },

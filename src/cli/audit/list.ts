@@ -9,6 +9,7 @@ import { readTime } from "./time.ts";
 
 export const listCommand: Command = {
   path: ["audit", "list"],
+  endsWithItsReader: true,
   example: "secllama audit list --last 20",
   summary: "Show who did what on this host, the latest last",
   options: {

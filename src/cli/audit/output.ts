@@ -7,10 +7,14 @@ import { ioError } from "../../keys/keyset/manifest_file.ts";
 const CHUNK = 1 << 18;
 
 /**
- * Writes each row and its end of line to a file that must not exist yet; `-` is standard output. Returns how many.
+ * Writes each row and its end of line to a file that must not exist yet, or for `-` by `print`. Returns how many.
  * @throws {SecLlamaError} `usage` if the file exists, `key-io` if it cannot be written: then nothing is left of it.
  */
-export async function writeRows(path: string, rows: Iterable<string>): Promise<number> {
+export async function writeRows(
+  path: string,
+  rows: Iterable<string>,
+  print: (text: string) => void,
+): Promise<number> {
   const encoder = new TextEncoder();
   let file: Deno.FsFile | undefined;
   try {
@@ -25,7 +29,9 @@ export async function writeRows(path: string, rows: Iterable<string>): Promise<n
     }
     throw ioError("write", path, error);
   }
-  const writer = (file ?? Deno.stdout).writable.getWriter();
+  const writer = file?.writable.getWriter();
+  const write = (text: string) =>
+    writer === undefined ? print(text) : writer.write(encoder.encode(text));
   try {
     let count = 0;
     let text = "";
@@ -33,12 +39,11 @@ export async function writeRows(path: string, rows: Iterable<string>): Promise<n
       text += row + "\n";
       count++;
       if (text.length < CHUNK) continue;
-      await writer.write(encoder.encode(text));
+      await write(text);
       text = "";
     }
-    if (text !== "") await writer.write(encoder.encode(text));
-    if (file !== undefined) await writer.close();
-    else writer.releaseLock();
+    if (text !== "") await write(text);
+    await writer?.close();
     return count;
   } catch (error) {
     if (file !== undefined) await Deno.remove(path).catch(() => {});

@@ -81,6 +81,7 @@ const list: Command = {
 
 const ask: Command = {
   path: ["docs", "ask"],
+  endsWithItsReader: true,
   summary: "Ask a model, with the passages of the documents that fit",
   arguments: "MODEL QUESTION…",
   example: 'secllama docs ask demo "Which notice does the lease ask for?"',

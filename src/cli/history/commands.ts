@@ -42,6 +42,7 @@ const list: Command = {
 
 const show: Command = {
   path: ["history", "show"],
+  endsWithItsReader: true,
   summary: "Show a conversation",
   arguments: "ID",
   example: "secllama history show 4008a3fd",
@@ -74,6 +75,7 @@ const show: Command = {
 
 const search: Command = {
   path: ["history", "search"],
+  endsWithItsReader: true,
   summary: "Find conversations by words of their title and messages",
   arguments: "WORD…",
   example: 'secllama history search "land register"',

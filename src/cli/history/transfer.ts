@@ -9,6 +9,7 @@ import { findConversation, HISTORY_OPTIONS, openHistory } from "./access.ts";
 
 export const exportCommand: Command = {
   path: ["history", "export"],
+  endsWithItsReader: true,
   summary: "Write conversations, unsealed, as JSON or Markdown",
   arguments: "[ID…]",
   example: "secllama history export --format markdown > notes.md",
