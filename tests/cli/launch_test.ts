@@ -19,6 +19,8 @@ if (!FULL) {
   console.log(`skipped: ${left} shorter commands, two shells; set SECLLAMA_FULL=1`);
 }
 
+const KEY = `sl1:${crypto.getRandomValues(new Uint8Array(32)).toBase64()}`;
+
 /** As a shell takes them apart: words, and texts between double quotes. */
 function words(line: string): string[] {
   return [...line.matchAll(/"([^"]*)"|(\S+)/g)].map(([, quoted, bare]) => quoted ?? bare!);
@@ -65,6 +67,7 @@ exit 7
     NO_COLOR: "1",
     ANTHROPIC_API_KEY: "sk-real",
     OPENAI_API_KEY: "sk-real",
+    SECLLAMA_KEY: KEY,
     SECLLAMA_PROXY_PORT: port,
     DENO_DIR: denoDir(),
   };
@@ -93,6 +96,7 @@ exit 7
         for (const name of AGENTS[args[1]!]!.without) {
           assert.ok(!said.includes(`${name}=sk-real`), `${name} does not reach the agent`);
         }
+        assert.ok(!said.includes(KEY), "nor does the key");
         for (const [, mode] of said.matchAll(/^(-\S+) .*\.(?:json|js|yaml)$/gm)) {
           assert.equal(mode, "-rw-------", "a file that only this user can read");
         }
@@ -141,6 +145,19 @@ exit 7
         if (code === 2) assert.equal(answer.code, 2);
       });
     }
+    await t.step(
+      "no proxy and no key store: the hint is what this test's serve was started by",
+      async () => {
+        const { SECLLAMA_KEY: _, ...without } = env;
+        const args = ["launch", "codex", "--proxy-port", "1"];
+        const answer = await cli(args, { env: without });
+        assert.equal(answer.code, 5, answer.stderr);
+        assert.match(
+          answer.stderr,
+          /none could be started\nhint: start one first, .*: secllama serve --ephemeral\n$/,
+        );
+      },
+    );
     await t.step("an agent that is not installed", async () => {
       await Deno.remove(join(folder, "codex"));
       const answer = await cli(["launch", "codex"], { env });

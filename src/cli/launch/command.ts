@@ -27,7 +27,8 @@ export const launchCommand: Command = {
   }.
 What stands after -- is the agent's: secllama launch codex -- exec "Say hello"
 It checks that SecLlama's own proxy answers (and starts one if none does), and that the model can call tools. The agent gets its settings by
-environment, arguments and files that are gone when it ends; your own configuration of it stays as it is.
+environment, arguments and files that are gone when it ends; your own configuration of it stays as it is. --print starts nothing, so
+that a proxy must run.
 For more: secllama help agents`,
   async run(context) {
     const [word, ...args] = context.positionals;
@@ -91,6 +92,9 @@ function quoted(text: string): string {
   ).join('"$folder"');
 }
 
+/** An agent's shell shows it to the model, and the agent speaks to others besides. */
+const SECRET = "SECLLAMA_KEY";
+
 async function runAgent(
   { env }: CommandContext,
   { agent, program, setup, args }: {
@@ -102,7 +106,9 @@ async function runAgent(
 ): Promise<number> {
   const own: Record<string, string> = {};
   for (const [name, value] of Object.entries(env)) {
-    if (value !== undefined && !agent.without.includes(name)) own[name] = value;
+    if (value !== undefined && name !== SECRET && !agent.without.includes(name)) {
+      own[name] = value;
+    }
   }
   const child = new Deno.Command(program, {
     args: [...setup.args, ...args],

@@ -63,7 +63,8 @@ async function startProxy(
   if (done) {
     await child.status;
     throw new SecLlamaError("gateway-unreachable", "no proxy runs, and none could be started", {
-      hint: "see the error above; on this machine, start both: secllama serve",
+      hint: "start one first, in another terminal: secllama serve; without a key store: " +
+        "secllama serve --ephemeral",
     });
   }
   void (async () => {
