@@ -1,5 +1,6 @@
 /** Calls as each family's template writes them are read back, and only where they are is it said that tools can be called. */
 import assert from "node:assert/strict";
+import { join } from "node:path";
 import { readerFor } from "../../src/replies/formats.ts";
 import { replyOf } from "../../src/replies/written_calls.ts";
 import type { Call } from "../../src/templates/types.ts";
@@ -7,6 +8,7 @@ import { Random } from "../jinja/generate.ts";
 import { corpus } from "./corpus.ts";
 import { cut, readReply, writer } from "./replies.ts";
 import { seeds } from "../support/seeds.ts";
+import { ROOT } from "../support/serve.ts";
 
 const FULL = Deno.env.get("SECLLAMA_FULL") === "1";
 const MEMBERS = corpus();
@@ -38,8 +40,8 @@ const WITHOUT_TOOLS = new Set([
   "yi",
   "zephyr",
 ]);
-/** Tools are shown, and calls are not read: they have no sign, or none is named. */
-const NOT_READ = new Set(["glm4", "granite3.1"]);
+/** Tools are shown, and calls are not read: they have no sign. As docs/api.md calls each. */
+const NOT_READ = new Map([["glm4", "GLM-4"]]);
 const THINKING = [
   "apriel",
   "command-r7b",
@@ -72,6 +74,12 @@ Deno.test("templates: tools and thinking are said of the families that have them
   }
   const thinking = MEMBERS.filter(({ template }) => template.thinks).map(({ name }) => name);
   assert.deepEqual(thinking.sort(), [...THINKING].sort());
+});
+
+Deno.test("templates: docs/api.md names the families whose calls are not read", async () => {
+  const page = await Deno.readTextFile(join(ROOT, "docs/api.md"));
+  const [, named] = /Those of\s+([^:]+?)\s+cannot be read:/.exec(page) ?? [];
+  assert.equal(named, [...NOT_READ.values()].join(", "));
 });
 
 const TOOLS = [
