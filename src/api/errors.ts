@@ -91,7 +91,7 @@ export function errorDocument(
         ? withHint(error)
         : `This model's maximum context length is ${tokens.most} tokens. However, your messages ` +
           `resulted in ${tokens.have} tokens. Please reduce the length of the messages.`;
-      const param = error.field || fieldOf(error, about.row);
+      const param = ownField(error.field, about.row) || fieldOf(error, about.row);
       return { error: { message, type: openaiType(error), param, code }, ...ours };
     }
     case "anthropic": {
@@ -131,12 +131,27 @@ function sizesOf({ tokens }: SecLlamaError): string | undefined {
   return tokens && `the prompt has ${tokens.have} tokens, the context has room for ${tokens.most}`;
 }
 
+/** What these have in place of messages, or of the one prompt that the engine speaks of. */
+const PROMPT_FIELDS = new Map<Route, string>([
+  [ROUTES.openaiChat, "messages"],
+  [ROUTES.openaiResponses, "input"],
+  [ROUTES.openaiEmbeddings, "input"],
+]);
+
+/** A field as the client wrote it: what made a prompt of its request speaks of `messages` and of `prompt`. */
+function ownField(field: string | undefined, row: Route | undefined): string | undefined {
+  const own = row && PROMPT_FIELDS.get(row);
+  const [first] = field?.split(/[.[]/, 1) ?? [];
+  return own !== undefined && first !== own && (first === "messages" || first === "prompt")
+    ? own
+    : field;
+}
+
 /** The field that OpenAI's API names for what happened, also of an error that came through a problem document, which names none. */
 function fieldOf({ code }: SecLlamaError, row: Route | undefined): string | null {
   if (code === "model-not-found") return "model";
   if (code !== "context-too-long") return null;
-  if (row === ROUTES.openaiChat) return "messages";
-  return row === ROUTES.openaiResponses ? "input" : null;
+  return (row && PROMPT_FIELDS.get(row)) ?? null;
 }
 
 /** Whatever a request for inference found no place in, clients match on the one text. */

@@ -112,7 +112,7 @@ const WITHOUT_EFFECT = ["functions", "function_call", "web_search_options", "aud
 export function parseChat(service: Service, body: Fields): InferenceRequest {
   const model = service.checkModel(body.string("model"));
   const messages = parseMessages(service, body);
-  const choice = toolChoiceField(body);
+  const choice = toolChoiceField(body, "nested");
   const tools = (body.objects("tools", 1024) ?? []).map((tool) => {
     if (tool.requiredString("type") !== "function") throw tool.fail("type", 'must be "function"');
     const fn = tool.object("function");

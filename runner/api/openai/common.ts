@@ -20,6 +20,12 @@ import type {
 import { type Chunks, sse, withLast } from "../stream.ts";
 import { joinTexts } from "../text_parts.ts";
 
+/**
+ * How an API writes a format and a choice: chat completions within a member of its own (`json_schema`, `function`), responses
+ * flat. Both are read everywhere, but an error names the path that the API has.
+ */
+type Shape = "nested" | "flat";
+
 export const INT32_MAX = 2 ** 31 - 1;
 export const MAX_LIST = 100_000;
 export const MAX_TOOLS = 1024;
@@ -106,7 +112,7 @@ const MAX_GRAMMAR_CHARS = 64 * 1024;
  * @throws {SecLlamaError} `bad-request`: two fields that say what the reply must be, or a grammar that is too large.
  */
 export function replyFormat(body: Fields, name: string): Format | undefined {
-  const format = formatField(body.object(name));
+  const format = formatField(body.object(name), "nested");
   const schema = body.object("json_schema")?.value();
   // An empty text is none, as llama-server's own clients send it.
   const source = body.string("grammar") || undefined;
@@ -197,14 +203,19 @@ export function thinkOfEffort(fields: Fields, name: string): Think | undefined {
 }
 
 /** `response_format` of chat, or the like-shaped `text.format` of responses. */
-export function formatField(format: Fields | undefined): Format | undefined {
+export function formatField(format: Fields | undefined, shape: Shape): Format | undefined {
   const type = format?.oneOf("type", ["text", "json_object", "json_schema"]);
   if (format === undefined || type === undefined || type === "text") return undefined;
-  const holder = format.object("json_schema") ?? format;
+  const nested = format.object("json_schema");
+  const holder = nested ?? format;
   const schema = holder.object("schema")?.value();
   // Other local servers take a schema with "json_object" too, and their clients send it.
   if (type === "json_object" && schema === undefined) return { kind: "json" };
-  if (schema === undefined) throw holder.missing("schema");
+  if (schema === undefined) {
+    throw nested === undefined && shape === "nested"
+      ? format.missing("json_schema")
+      : holder.missing("schema");
+  }
   return { kind: "schema", schema, field: holder.at("schema") };
 }
 
@@ -215,7 +226,7 @@ interface ToolSelection {
 }
 
 /** `tool_choice`; `undefined` for "none". */
-export function toolChoiceField(body: Fields): ToolSelection | undefined {
+export function toolChoiceField(body: Fields, shape: Shape): ToolSelection | undefined {
   const all = (choice: ToolChoice): ToolSelection => ({ choice, allows: () => true });
   const value = body.raw("tool_choice");
   if (value === undefined || value === "auto") return all("auto");
@@ -227,16 +238,24 @@ export function toolChoiceField(body: Fields): ToolSelection | undefined {
   if (given.string("type") !== "allowed_tools") {
     // The tools that OpenAI's servers run are chosen by their type alone.
     if (!given.has("function") && !given.has("name")) throw wrong();
-    return all({ name: (given.object("function") ?? given).requiredString("name") });
+    return all({ name: nameOf(given, shape) });
   }
   const allowed = given.object("allowed_tools") ?? given;
   const names = new Set(
-    (allowed.objects("tools", MAX_TOOLS) ?? []).map((tool) =>
-      (tool.object("function") ?? tool).requiredString("name")
-    ),
+    (allowed.objects("tools", MAX_TOOLS) ?? []).map((tool) => nameOf(tool, shape)),
   );
   const mode = allowed.oneOf("mode", ["auto", "required"]) ?? "auto";
   return { choice: mode, allows: (name) => names.has(name) };
+}
+
+/** The name of a function that a choice is of, in either shape. */
+function nameOf(chosen: Fields, shape: Shape): string {
+  const nested = chosen.object("function");
+  const name = (nested ?? chosen).string("name");
+  if (name !== undefined) return name;
+  throw nested === undefined && shape === "nested"
+    ? chosen.missing("function")
+    : (nested ?? chosen).missing("name");
 }
 
 /** `parallel_tool_calls`: one call at most if it is false. */

@@ -53,6 +53,24 @@ function* faults(): Generator<Fault> {
   yield [chat, { logprobs: true, top_logprobs: 21 }, "top_logprobs", "integer_above_max_value"];
   yield [chat, { stop: Array(65).fill("x") }, "stop", "array_above_max_length"];
   yield [chat, { stop: ["x".repeat(5000)] }, "stop", "string_above_max_length"];
+  const missing = "missing_required_parameter";
+  const schema = { type: "json_schema" };
+  const choice = (one: object) => ({ type: "allowed_tools", ...one });
+  const chosen = "tool_choice.allowed_tools.tools[0]";
+  for (const path of [chat, "/v1/completions"]) {
+    const format = (value: object) => ({ response_format: { ...schema, ...value } });
+    yield [path, format({}), "response_format.json_schema", missing];
+    yield [path, format({ json_schema: {} }), "response_format.json_schema.schema", missing];
+  }
+  for (
+    const [tool, param] of [
+      [{ type: "function" }, `${chosen}.function`],
+      [{ type: "function", function: {} }, `${chosen}.function.name`],
+    ] as const
+  ) yield [chat, { tool_choice: choice({ allowed_tools: { tools: [tool] } }) }, param, missing];
+  yield ["/v1/responses", { text: { format: schema } }, "text.format.schema", missing];
+  const flat = choice({ tools: [{ type: "function" }] });
+  yield ["/v1/responses", { tool_choice: flat }, "tool_choice.tools[0].name", missing];
   yield ["/v1/responses", { input: undefined }, "input", "missing_required_parameter"];
   yield ["/v1/responses", { input: [] }, "input", "empty_array"];
   yield ["/v1/responses", { background: true }, "background", "unsupported_parameter"];
@@ -78,5 +96,25 @@ Deno.test("openai: what is wrong with no field has neither", async () => {
   for (const body of ["", "{", "[]"]) {
     const { error } = await (await testApi().post("/v1/chat/completions", body)).json();
     assert.equal(error.param, null, body);
+  }
+});
+
+Deno.test("openai: what is wrong with the prompt has the API's own field of it as param", async () => {
+  const { post } = testApi();
+  const many = Array.from({ length: 5000 }, () => ({ role: "user", content: "x" }));
+  const long = "word ".repeat(20_000);
+  for (
+    const [path, change, param] of [
+      ["/v1/chat/completions", { messages: many }, "messages"],
+      ["/v1/chat/completions", { messages: [{ role: "user", content: long }] }, "messages"],
+      ["/v1/responses", { input: many }, "input"],
+      ["/v1/responses", { input: long }, "input"],
+      ["/v1/responses", { input: "x", instructions: long }, "input"],
+    ] as const
+  ) {
+    const response = await post(path, { ...BODIES[path], ...change });
+    const { error } = await response.json();
+    const said = [response.status, error.code, error.param];
+    assert.deepEqual(said, [400, "context_length_exceeded", param], path);
   }
 });

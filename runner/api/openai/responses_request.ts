@@ -66,10 +66,10 @@ export function parseResponsesRequest(
     ...earlierTurns(body, memory),
     ...parseInput(body, { memory, tools, sees: service.sees, hears: service.hears }),
   ]);
-  const choice = toolChoiceField(body);
+  const choice = toolChoiceField(body, "flat");
   const reasoning = body.object("reasoning");
   const think = reasoning === undefined ? undefined : thinkOfEffort(reasoning, "effort");
-  const format = formatField(body.object("text")?.object("format"));
+  const format = formatField(body.object("text")?.object("format"), "flat");
   const wantsLogprobs = (body.strings("include", { maxLength: 64, maxChars: 256 }) ?? [])
     .includes("message.output_text.logprobs");
   const top = topLogprobs(body);
