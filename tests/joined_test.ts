@@ -108,3 +108,16 @@ Deno.test("joined: what changes what others would find has an isolate of its own
   assert.ok(mayJoin("src/a_test.ts", "Deno.test('a', () => {});"));
   assert.ok(!mayJoin("tests/a_test.ts", "Deno.test('a', () => {});"));
 });
+
+Deno.test("joined: a module whose files cannot be told apart has no seconds of its own", async () => {
+  const several = 'const { test } = Deno;\nfor (const name of ["x", "y"]) test(name, () => {});';
+  await inFolder(
+    { "d_test.ts": several, "e_test.ts": 'Deno.test("e", () => {});' },
+    async (run) => {
+      const { passed, seconds, text } = await run(true);
+      assert.match(text, /^running 3 tests from \S*all\.ts$/m);
+      assert.equal(passed, 3);
+      assert.deepEqual(seconds, {});
+    },
+  );
+});

@@ -1,4 +1,5 @@
 /** One `deno test` over a group of files, and how it ends when whoever started it does. */
+import { basename } from "node:path";
 import { spawnGuarded } from "./guard.ts";
 import { Headings, join, type Joined, sayFiles } from "./joined.ts";
 import { type Counts, type Group, readCounts, readFailures, type Seconds } from "./queue.ts";
@@ -60,7 +61,7 @@ export async function runGroup(group: Group, o: RunOptions): Promise<Ran> {
     ignored: counts?.ignored ?? 0,
     text,
     failures,
-    seconds: watch.seconds(),
+    seconds: watch.seconds((path) => !joined || basename(path) !== basename(joined.module)),
     took: { wall, processors: await processorSeconds(o.times) },
   };
 }
@@ -85,14 +86,16 @@ class Stopwatch {
     }
   }
 
-  seconds(): Seconds {
+  /** @param isFile Whether it is a test file's path: a joined module whose files could not be told apart is none. */
+  seconds(isFile: (path: string) => boolean): Seconds {
     const end = performance.now();
     // Loading is of all.
     const loading = ((this.#starts[0]?.at ?? end) - this.#begun) / this.#starts.length;
-    return Object.fromEntries(this.#starts.map(({ path, at }, i) => {
-      const took = (this.#starts[i + 1]?.at ?? end) - at + loading;
-      return [path, Math.round(took / 100) / 10];
-    }));
+    const took = this.#starts.map(({ path, at }, i) => {
+      const ms = (this.#starts[i + 1]?.at ?? end) - at + loading;
+      return [path, Math.round(ms / 100) / 10] as const;
+    });
+    return Object.fromEntries(took.filter(([path]) => isFile(path)));
   }
 }
 
