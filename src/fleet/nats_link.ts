@@ -69,7 +69,7 @@ export async function linked(
         allow_direct: false,
       });
     const kv = await ledBy(open, leaderMs);
-    const copies = replicas && await keepCopies(connection, replicas, leaderMs);
+    const copies = replicas && await keepCopies(connection, replicas, leaderMs, timeout);
     return { connection, kv, copies };
   } catch (cause) {
     await connection?.close();
@@ -92,16 +92,17 @@ interface StreamAnswer {
   readonly cluster?: { readonly leader?: string };
 }
 
-/** Asks JetStream about the bucket's stream. @throws {Error} With its `status` and `code`, if it refuses. */
+/** Asks JetStream about the bucket's stream. @param timeout For its answer, ms. @throws {Error} With its `status` and `code`, if it refuses. */
 export async function askStream(
   connection: NatsConnection,
   what: "INFO" | "PURGE" | "UPDATE",
   body: object,
+  timeout = ANSWER_MS,
 ): Promise<StreamAnswer> {
   const asked = await connection.request(
     `$JS.API.STREAM.${what}.${STREAM}`,
     JSON.stringify(body),
-    { timeout: ANSWER_MS },
+    { timeout },
   );
   const answer = asked.json<StreamAnswer>();
   if (answer.error !== undefined) {
@@ -116,13 +117,15 @@ async function keepCopies(
   connection: NatsConnection,
   replicas: Replicas,
   leaderMs: number,
+  timeout: number,
 ): Promise<number | undefined> {
-  const { config } = await ledBy(() => askStream(connection, "INFO", {}), leaderMs);
+  const ask = () => askStream(connection, "INFO", {}, timeout);
+  const { config } = await ledBy(ask, leaderMs);
   const has = config?.num_replicas;
   if (typeof replicas !== "number" || has === replicas) return has;
   await askStream(connection, "UPDATE", { ...config, num_replicas: replicas });
   for (const end = performance.now() + leaderMs; performance.now() < end;) {
-    const { cluster } = await ledBy(() => askStream(connection, "INFO", {}), leaderMs);
+    const { cluster } = await ledBy(ask, leaderMs);
     if (cluster === undefined || cluster.leader) break;
     await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
   }
