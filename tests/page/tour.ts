@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { DatabaseSync } from "node:sqlite";
+import type { Page } from "playwright-core";
 import { makeDocx, makePdf } from "../../src/documents/testing.ts";
 import { bytesOf, holds } from "../../src/history/testing.ts";
 import { until } from "../support/patience.ts";
@@ -159,6 +160,17 @@ export async function asksOfPdf({ url, home, browser }: Place): Promise<void> {
   }, { browser });
 }
 
+/** Waits until a folder is read, however long all of it takes: the limit is for each of its hundreds of documents. */
+async function folderIsRead(page: Page): Promise<void> {
+  const notice = page.locator(".notice");
+  for (let said; /^Reading \d/.test(said = await notice.innerText());) {
+    await page.waitForFunction(
+      (said) => document.querySelector<HTMLElement>(".notice")?.innerText !== said,
+      said,
+    );
+  }
+}
+
 /** A folder of hostile shape is dropped: what can be read of it is looked up in. Maths is drawn as such. */
 export async function takesFolder({ url, browser }: Place): Promise<void> {
   const folder = await Deno.makeTempDir({ prefix: "secllama-folder-" });
@@ -189,6 +201,7 @@ export async function takesFolder({ url, browser }: Place): Promise<void> {
         await devtools.send("Input.dispatchDragEvent", { type, x: 300, y: 300, data });
       }
       const notice = page.locator(".notice");
+      await folderIsRead(page);
       await notice.getByText(/documents were taken; there are more/).waitFor();
       assert.match(await notice.innerText(), /broken\.pdf: this document cannot be read/);
       await page.locator(".attached").getByText(/looked up in \d+ documents/).waitFor();
@@ -198,6 +211,8 @@ export async function takesFolder({ url, browser }: Place): Promise<void> {
       await notice.getByRole("button", { name: "Close" }).click();
       await page.getByRole("button", { name: "Documents", exact: true }).click();
       const panel = page.getByRole("dialog", { name: "Documents" });
+      // The list comes after the panel.
+      await panel.locator(".check").first().waitFor();
       const names = await panel.locator(".check").allInnerTexts();
       assert.ok(names.some((name) => name.includes("deep3.txt")), names.join());
       assert.ok(names.some((name) => name.includes("U+202E")), names.join());
@@ -209,6 +224,7 @@ export async function takesFolder({ url, browser }: Place): Promise<void> {
       // The browser follows it, up to as many files as are taken.
       await Deno.remove(`${folder}/around`);
       await panel.getByLabel("Add a folder").setInputFiles(folder);
+      await folderIsRead(page);
       await notice.getByText(/^\d+ of \d+ documents were taken/).waitFor();
       // A browser lists a chosen folder itself, however deep.
       await panel.locator(".check", { hasText: "deep29.txt" }).waitFor();
