@@ -1,6 +1,7 @@
 /** scripts/test/guard.ts: what `task test` starts, to build or to test, ends with whoever started it, however that ends. */
 import assert from "node:assert/strict";
 import { settled, until } from "./support/patience.ts";
+import { notOn } from "./support/systems.ts";
 
 const GUARD = new URL("../scripts/test/guard.ts", import.meta.url).href;
 const WORK = JSON.stringify(["/bin/sh", "-c", "sleep 86400 & echo $!; wait"]);
@@ -45,7 +46,7 @@ async function killHolder(code: string): Promise<number> {
 
 Deno.test({
   name: "guard: what was started so ends when its starter is killed; without it, it goes on",
-  ignore: Deno.build.os !== "linux",
+  ignore: notOn("linux"),
   async fn() {
     const left = await killHolder(HOLDERS.unguarded);
     assert.ok(await isThere(left), "it ended all the same: nothing would be shown");

@@ -187,9 +187,12 @@ Deno.test("prompt tokens: tokens that llama.cpp knows in any text, by who wrote 
     assert.ok(has({ text: "<table>", special: false }, table));
   }));
 
+const noStories = !exists(STORIES);
+if (noStories) console.log(`skipped: a vocabulary of SentencePiece: there is no ${STORIES}`);
+
 Deno.test({
   name: "prompt tokens: a user's words behind a template's space are tokenized with it",
-  ignore: !exists(STORIES),
+  ignore: noStories,
   fn: () =>
     withVocabulary(STORIES, (vocabulary) => {
       const parts = [

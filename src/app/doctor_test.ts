@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import { outputOf } from "./doctor.ts";
+import { isOn } from "../../tests/support/systems.ts";
 
 Deno.test({
   name:
     "doctor: a child that only notes that it is to end is ended, and has the environment that it was given",
-  ignore: Deno.build.os === "windows",
+  ignore: isOn("windows"),
   async fn() {
     const folder = await Deno.makeTempDir({ prefix: "secllama-test-" });
     const there = `${folder}/there`;

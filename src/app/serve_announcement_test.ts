@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { withFolder } from "../keys/testing.ts";
 import { announcedServes, announceServe } from "./serve_announcement.ts";
+import { notOn } from "../../tests/support/systems.ts";
 
 const AT = { gateway: "http://127.0.0.1:1", proxyPort: 2 };
 const files = async (folder: string) =>
@@ -27,7 +28,7 @@ Deno.test("announcement: of this process while it serves, whole, private, and go
 
 Deno.test({
   name: "announcement: what a crash left behind is not told, and the next serve removes it",
-  ignore: Deno.build.os !== "linux", // elsewhere the system does not say which process it was
+  ignore: notOn("linux"), // elsewhere the system does not say which process it was
   fn: () =>
     withFolder(async (folder) => {
       const ended = new Deno.Command("/bin/true").spawn();

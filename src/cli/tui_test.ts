@@ -12,6 +12,8 @@ const MAIN = fileURLToPath(new URL("../../main.ts", import.meta.url));
 /** OSC 52: writes to the clipboard of many a terminal. */
 const CLIPBOARD = "\x1b]52;c;ZXZpbA==\x07";
 const PYTHON = "/usr/bin/python3";
+const noPython = !existsSync(PYTHON);
+if (noPython) console.log(`skipped: what moves a terminal: there is no ${PYTHON}`);
 /** Runs argv in a terminal of its own, and copies what that is sent. */
 const IN_TERMINAL = `
 import os, pty, sys
@@ -23,6 +25,7 @@ while True:
     if not data: break
     sys.stdout.buffer.write(data)
 `;
+import { notOn } from "../../tests/support/systems.ts";
 
 async function output(argv: readonly string[], dataDir: string): Promise<string> {
   const { stdout } = await new Deno.Command("/usr/bin/timeout", {
@@ -42,7 +45,7 @@ async function output(argv: readonly string[], dataDir: string): Promise<string>
 
 Deno.test({
   name: "tui: what a model or a gateway says moves no terminal; a pipe gets it as it is",
-  ignore: Deno.build.os !== "linux" || !existsSync(PYTHON),
+  ignore: notOn("linux") || noPython,
   async fn() {
     const words = { message: { content: `${CLIPBOARD}said\n` }, done: true };
     const dataDir = await Deno.makeTempDir({ prefix: "secllama-test-" });

@@ -1,12 +1,13 @@
 import assert from "node:assert/strict";
 import { code, withFolder } from "../keys/testing.ts";
 import { loadSettings } from "./settings.ts";
+import { isOn } from "../../tests/support/systems.ts";
 
 const WEAK = "enable_encryption = false\n";
 
 Deno.test({
   name: "settings: a config file that others may write to is not obeyed",
-  ignore: Deno.build.os === "windows",
+  ignore: isOn("windows"),
   fn: () =>
     withFolder(async (folder) => {
       const path = `${folder}/config.toml`;

@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import { linux } from "../linux/libc.ts";
 import { breakSocket } from "./break_socket.ts";
+import { notOn } from "../../tests/support/systems.ts";
 
 Deno.test({
   name: "break socket: of many connections each is found, and all descriptors are looked at once",
-  ignore: Deno.build.os !== "linux",
+  ignore: notOn("linux"),
   async fn() {
     const os = linux();
     let looks = 0;

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { settled } from "../../tests/support/patience.ts";
 import { ask, pause, Raw } from "./testing.ts";
+import { isOn } from "../../tests/support/systems.ts";
 
 const LIMIT = 48;
 const server = (hardened: boolean) => `
@@ -65,7 +66,7 @@ async function exhaust(hardened: boolean): Promise<{ alive: boolean; served: boo
 
 Deno.test({
   name: "attack: more connections than file descriptors",
-  ignore: Deno.build.os === "windows",
+  ignore: isOn("windows"),
   async fn() {
     assert.equal((await exhaust(false)).alive, false, "bare Deno.serve survived it");
     assert.deepEqual(await exhaust(true), { alive: true, served: true });

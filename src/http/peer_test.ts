@@ -3,6 +3,7 @@ import { linux } from "../linux/libc.ts";
 import { addressBytes, isLoopback } from "../loopback.ts";
 import { listenerUids, listenerUidsInTable, ownUid, peerUid, uidInTable } from "./peer.ts";
 import { hardened, pause, Raw } from "./testing.ts";
+import { notOn } from "../../tests/support/systems.ts";
 
 const LINUX = Deno.build.os === "linux";
 const NOBODY = 65534;
@@ -75,7 +76,7 @@ Deno.test("peer: who listens where a connection to 127.0.0.1 ends", () => {
 
 Deno.test({
   name: "peer: our own connection is ours, over IPv4 and IPv6",
-  ignore: !LINUX,
+  ignore: notOn("linux"),
   async fn() {
     for (const hostname of ["127.0.0.1", "::1"]) {
       let listener;
@@ -101,7 +102,7 @@ Deno.test({
 Deno.test({
   name:
     "peer: one that has closed already is nobody's, and the table of all connections is not read for it",
-  ignore: !LINUX,
+  ignore: notOn("linux"),
   async fn() {
     const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
     const os = linux();
@@ -133,7 +134,7 @@ Deno.test({
 
 Deno.test({
   name: "peer: another user of this machine is refused, the same one is served",
-  ignore: !LINUX,
+  ignore: notOn("linux"),
   async fn() {
     const uid = ownUid();
     if (uid !== 0) {

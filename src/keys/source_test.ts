@@ -10,6 +10,7 @@ import type { KeyStore, StoreStatus } from "./stores/store.ts";
 import { MemoryStore } from "./stores/memory.ts";
 import { storeHint } from "./stores/packages.ts";
 import { code, entriesOf, managerAt, withFolder } from "./testing.ts";
+import { notOn } from "../../tests/support/systems.ts";
 
 const text = (key: Uint8Array) => new TextDecoder().decode(encodeKey(key));
 const base = { env: {}, interactive: false } as const;
@@ -232,7 +233,7 @@ Deno.test("source: derived keys are apart", () =>
 
 Deno.test({
   name: "source: a key's descriptor does not reach the programs that are started afterwards",
-  ignore: Deno.build.os !== "linux",
+  ignore: notOn("linux"),
   fn: () =>
     withFolder(async (folder) => {
       await Deno.writeTextFile(`${folder}/key`, text(newKey()));

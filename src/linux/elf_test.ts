@@ -2,8 +2,9 @@
 import assert from "node:assert/strict";
 import { seeded } from "../../tests/support/seeds.ts";
 import { elfNeeds, elfNeedsOf } from "./elf.ts";
+import { notOn } from "../../tests/support/systems.ts";
 
-const ignore = Deno.build.os !== "linux";
+const ignore = notOn("linux");
 const of = (bytes: Uint8Array) => elfNeeds((at, length) => bytes.subarray(at, at + length));
 
 Deno.test({

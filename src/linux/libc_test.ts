@@ -2,8 +2,9 @@ import assert from "node:assert/strict";
 import { errnoName, errnoNumber } from "./errno.ts";
 import { cstr, linux, SystemCallError } from "./libc.ts";
 import { currentArch, isSyscall, syscallNumber } from "./syscalls.ts";
+import { notOn } from "../../tests/support/systems.ts";
 
-const onLinux = { ignore: Deno.build.os !== "linux" };
+const onLinux = { ignore: notOn("linux") };
 
 Deno.test("the tables hold the numbers of the kernel's own", () => {
   const known: [string, number | undefined, number | undefined][] = [

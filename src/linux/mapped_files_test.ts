@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { joined, mappedFiles } from "./mapped_files.ts";
+import { notOn } from "../../tests/support/systems.ts";
 
 const MAPS = `55a0-55b0 r--p 00000000 fe:00 1441834                    /app/exe/deno
 55b0-55c0 r-xp 00010000 fe:00 1441834                    /app/exe/deno
@@ -26,7 +27,7 @@ Deno.test("mapped files are those with an inode", () => {
 
 Deno.test({
   name: "this process's own maps can be read",
-  ignore: Deno.build.os !== "linux",
+  ignore: notOn("linux"),
   fn() {
     const files = mappedFiles(Deno.readTextFileSync("/proc/self/maps"));
     assert.ok(files.length > 5);

@@ -2,8 +2,9 @@
 import assert from "node:assert/strict";
 import { SecLlamaError } from "../errors.ts";
 import { checkEngine, companionFor, usesEngine } from "./engine.ts";
+import { notOn } from "../../tests/support/systems.ts";
 
-const linuxOnly = Deno.build.os !== "linux";
+const linuxOnly = notOn("linux");
 const CONFIG = {
   engine: "llama-server",
   enginePath: Deno.execPath(),

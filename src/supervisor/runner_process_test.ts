@@ -9,6 +9,7 @@ import type { Exchange } from "../pipe/pipe.ts";
 import type { BootMessage } from "../api/pipe_messages.ts";
 import { spawnCommand } from "../sandbox/spawn.ts";
 import { RunnerProcess, type RunnerProcessOptions } from "./runner_process.ts";
+import { isOn } from "../../tests/support/systems.ts";
 
 function start(
   script: string,
@@ -98,7 +99,7 @@ const CASES: readonly [said: string, code: string, message: RegExp, hint: RegExp
 for (const [said, code, message, hint] of CASES) {
   Deno.test({
     name: `a runner that says "${said}" and ends: ${code}`,
-    ignore: Deno.build.os === "windows",
+    ignore: isOn("windows"),
     async fn() {
       const error = await failure(`echo '${said}' >&2; exit 7`);
       assert.equal(error.code, code);
@@ -119,7 +120,7 @@ const ENDS: readonly [signal: string, hint: RegExp][] = [
 for (const [signal, hint] of ENDS) {
   Deno.test({
     name: `a runner that ends by SIG${signal}: the sandbox is named only where it may be the cause`,
-    ignore: Deno.build.os === "windows",
+    ignore: isOn("windows"),
     async fn() {
       const error = await failure(`kill -${signal} $$`);
       assert.match(error.message, new RegExp(`its runner ended with SIG${signal}$`));
@@ -132,7 +133,7 @@ for (const [signal, hint] of ENDS) {
 Deno.test({
   name:
     "a runner that is ended by its first computation, after stage 2: the sandbox may be the cause",
-  ignore: Deno.build.os === "windows",
+  ignore: isOn("windows"),
   async fn() {
     const error = await failure("echo 'runner: computes' >&2; kill -ABRT $$");
     assert.match(error.hint ?? "", /on this processor.*secllama doctor/);
@@ -141,7 +142,7 @@ Deno.test({
 
 Deno.test({
   name: "a runner's word for its failure is one of our codes, not a property that every object has",
-  ignore: Deno.build.os === "windows",
+  ignore: isOn("windows"),
   async fn() {
     const error = await failure(saying({ t: "failed", code: "constructor", message: "x" }));
     assert.equal(error.code, "model-failed");
@@ -152,7 +153,7 @@ Deno.test({
 Deno.test({
   name:
     "a runner's word for its failure is told as its word, and by no code that is a refusal of the gateway's",
-  ignore: Deno.build.os === "windows",
+  ignore: isOn("windows"),
   async fn() {
     for (const code of ["auth", "rate-limited", "busy", "sandbox-failed", "wrong-host", "clock"]) {
       const error = await failure(saying({ t: "failed", code, message: "run: evil" }));
@@ -171,7 +172,7 @@ Deno.test({
 Deno.test({
   name:
     "once the runner runs, what it prints is not taken for the launcher's, nor is there advice on it",
-  ignore: Deno.build.os === "windows",
+  ignore: isOn("windows"),
   async fn() {
     const said = "launcher: read /etc/shadow as uid 65432: EACCES";
     const print = `echo '${said}' >&2; exit 7`;
@@ -188,7 +189,7 @@ Deno.test({
 
 Deno.test({
   name: "a runner whose announced keys are refused is ended",
-  ignore: Deno.build.os === "windows",
+  ignore: isOn("windows"),
   async fn() {
     const error = await failure(saying({ t: "recipients", ids: ["0123456789abcdef"] }), () => {
       throw new SecLlamaError("pipe-broken", "it names another's keys");
@@ -199,7 +200,7 @@ Deno.test({
 
 Deno.test({
   name: "a runner that is ready without a key, or names what is none, is ended",
-  ignore: Deno.build.os === "windows",
+  ignore: isOn("windows"),
   async fn() {
     const id = "0123456789abcdef";
     const cases: readonly (readonly [messages: readonly object[], message: RegExp])[] = [
@@ -224,7 +225,7 @@ Deno.test({
 
 Deno.test({
   name: "a runner that says what an honest one does not is ended",
-  ignore: Deno.build.os === "windows",
+  ignore: isOn("windows"),
   async fn() {
     const wrong = [
       { t: "pong", busy: 0, steps: 0, more: 1 },
@@ -242,7 +243,7 @@ Deno.test({
 
 Deno.test({
   name: "what an exchange cost is told at its end, however many came and went meanwhile",
-  ignore: Deno.build.os === "windows",
+  ignore: isOn("windows"),
   async fn() {
     const begun = printing({ t: "recipients", ids: ["0123456789abcdef"] }, READY);
     const used = printing({ t: "used", exchange: 1, prompt: 3, reply: 4 });

@@ -13,6 +13,7 @@ import { clockWarnings, GatewayAuthority } from "./authority.ts";
 import { covers, readCertificate } from "./files.ts";
 import { addressOfName, isHostName } from "./names.ts";
 import { settled, until } from "../../tests/support/patience.ts";
+import { notOn } from "../../tests/support/systems.ts";
 
 const NAMES = ["gateway.office.example", "10.11.0.5", "fd00::5", "127.0.0.1"];
 
@@ -187,10 +188,10 @@ Deno.test("tls: a listener speaks TLS 1.2 and 1.3 and HTTP/1.1 to whoever has th
           await until(() => server.connections() === 0, "its connections are closed");
         },
       );
-      await t.step(
-        "a connection that ends by itself has nobody look for its descriptor",
-        async () => {
-          if (Deno.build.os !== "linux") return console.log("SKIPPED: looked for on Linux only");
+      await t.step({
+        name: "a connection that ends by itself has nobody look for its descriptor",
+        ignore: notOn("linux"),
+        fn: async () => {
           const os = linux();
           let looks = 0;
           os.readDirectory = (path) => {
@@ -210,23 +211,26 @@ Deno.test("tls: a listener speaks TLS 1.2 and 1.3 and HTTP/1.1 to whoever has th
             Reflect.deleteProperty(os, "readDirectory");
           }
         },
-      );
-      await t.step("its connections have TCP_NODELAY", async () => {
-        if (Deno.build.os !== "linux") return console.log("SKIPPED: set on Linux only");
-        const client = await Deno.connectTls({
-          hostname: "localhost",
-          port,
-          caCerts: [certificate],
-        });
-        await client.handshake();
-        assert.deepEqual(noDelayOf(client.localAddr as Deno.NetAddr), [1]);
-        client.close();
-        // The control: a listener that was not told has connections without it.
-        const plain = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-        const other = await Deno.connect({ hostname: "127.0.0.1", port: plain.addr.port });
-        const accepted = await plain.accept();
-        assert.deepEqual(noDelayOf(other.localAddr as Deno.NetAddr), [0]);
-        for (const resource of [accepted, other, plain]) resource.close();
+      });
+      await t.step({
+        name: "its connections have TCP_NODELAY",
+        ignore: notOn("linux"),
+        fn: async () => {
+          const client = await Deno.connectTls({
+            hostname: "localhost",
+            port,
+            caCerts: [certificate],
+          });
+          await client.handshake();
+          assert.deepEqual(noDelayOf(client.localAddr as Deno.NetAddr), [1]);
+          client.close();
+          // The control: a listener that was not told has connections without it.
+          const plain = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+          const other = await Deno.connect({ hostname: "127.0.0.1", port: plain.addr.port });
+          const accepted = await plain.accept();
+          assert.deepEqual(noDelayOf(other.localAddr as Deno.NetAddr), [0]);
+          for (const resource of [accepted, other, plain]) resource.close();
+        },
       });
     } finally {
       stop.abort();

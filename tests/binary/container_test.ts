@@ -14,6 +14,7 @@ import { ROOT_ONLY } from "./testing.ts";
 
 const ROOT = new URL("../../", import.meta.url).pathname;
 const noBase = ROOT_ONLY ? "no root, or no test base" : await makeBaseSystem();
+if (noBase !== "") console.log(`skipped: containers on a base system: ${noBase}`);
 const noPodman = noBase !== "" ? noBase : await podmanMissing();
 if (noPodman !== "") console.log(`skipped: the test in podman: ${noPodman}`);
 

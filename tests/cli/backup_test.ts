@@ -5,6 +5,10 @@ import { AuditDatabase, parseLine } from "../../src/audit/mod.ts";
 import { keysetHost } from "../support/keyset_host.ts";
 import { runToEnd } from "../support/run_to_end.ts";
 import { newHome, secllama } from "../support/serve.ts";
+import { notOn } from "../support/systems.ts";
+
+const FULL = Deno.env.get("SECLLAMA_FULL") === "1";
+if (!FULL) console.log("skipped: a restore that is killed: six commands more; set SECLLAMA_FULL=1");
 
 Deno.test("backup: a host moves to another machine; a restore that is killed is run again", async (t) => {
   const { home, env } = await newHome();
@@ -61,12 +65,10 @@ Deno.test("backup: a host moves to another machine; a restore that is killed is 
       const refused = await there.run(withWords("restore", "host.backup"), 7);
       assert.match(refused, /come back: laptop 0/);
     });
-    await t.step(
-      "while it waits for the passphrase no serve starts; while one runs, it does not",
-      async () => {
-        if (Deno.build.os !== "linux") {
-          return console.log("skipped: /proc/locks says who holds a lock");
-        }
+    await t.step({
+      name: "while it waits for the passphrase no serve starts; while one runs, it does not",
+      ignore: notOn("linux"),
+      fn: async () => {
         const [data, pipe] = [join(other, "data"), join(home, "pipe")];
         await runToEnd(["mkfifo", pipe], { env });
         const [program, ...args] = words(
@@ -106,46 +108,47 @@ Deno.test("backup: a host moves to another machine; a restore that is killed is 
           assert.match(refused, /a serve, a proxy or another restore runs on/);
         }
       },
-    );
-    await t.step("killed in the middle: nothing runs, and it is run again", async () => {
-      if (Deno.env.get("SECLLAMA_FULL") !== "1") {
-        return console.log("skipped: six commands more; set SECLLAMA_FULL=1 to run them");
-      }
-      // Its mark is the first that it writes; the watcher is there before.
-      const watcher = Deno.watchFs(join(other, "data"));
-      const [program, ...args] = words(
-        withWords("restore", "host.backup", "--replace"),
-        other,
-        join(other, "passphrase"),
-      );
-      const restoring = new Deno.Command(program!, {
-        args,
-        env: there.env,
-        clearEnv: true,
-        cwd: home,
-        stdout: "null",
-        stderr: "null",
-      }).spawn();
-      const ended = restoring.status.then(() => watcher.close());
-      for await (const { paths } of watcher) {
-        if (paths.some((path) => path.endsWith("/restoring.json"))) restoring.kill("SIGKILL");
-      }
-      await ended;
-      const half = await Deno.lstat(join(other, "data", "restoring.json")).then(
-        () => true,
-        () => false,
-      );
-      // On a quick machine it may have been through; then it is the other case.
-      if (half) {
-        assert.match(
-          await there.run(["clients", "list"], 9),
-          /was not finished[^]*secllama restore/,
+    });
+    await t.step({
+      name: "killed in the middle: nothing runs, and it is run again",
+      ignore: !FULL,
+      fn: async () => {
+        // Its mark is the first that it writes; the watcher is there before.
+        const watcher = Deno.watchFs(join(other, "data"));
+        const [program, ...args] = words(
+          withWords("restore", "host.backup", "--replace"),
+          other,
+          join(other, "passphrase"),
         );
-      } else console.log("skipped: it had ended before it was killed");
-      const done = await there.run(withWords("restore", "host.backup", "--replace"));
-      assert.match(done, /what was here is in .*superseded-/);
-      assert.match(await there.run(["clients", "list"]), /laptop 0[^]*laptop 1/);
-      assert.match(await there.run(["audit", "verify"]), /^whole/);
+        const restoring = new Deno.Command(program!, {
+          args,
+          env: there.env,
+          clearEnv: true,
+          cwd: home,
+          stdout: "null",
+          stderr: "null",
+        }).spawn();
+        const ended = restoring.status.then(() => watcher.close());
+        for await (const { paths } of watcher) {
+          if (paths.some((path) => path.endsWith("/restoring.json"))) restoring.kill("SIGKILL");
+        }
+        await ended;
+        const half = await Deno.lstat(join(other, "data", "restoring.json")).then(
+          () => true,
+          () => false,
+        );
+        // On a quick machine it may have been through; then it is the other case.
+        if (half) {
+          assert.match(
+            await there.run(["clients", "list"], 9),
+            /was not finished[^]*secllama restore/,
+          );
+        } else console.log("skipped: it had ended before it was killed");
+        const done = await there.run(withWords("restore", "host.backup", "--replace"));
+        assert.match(done, /what was here is in .*superseded-/);
+        assert.match(await there.run(["clients", "list"]), /laptop 0[^]*laptop 1/);
+        assert.match(await there.run(["audit", "verify"]), /^whole/);
+      },
     });
     await t.step("another passphrase", async () => {
       await Deno.writeTextFile(backupWords!, "a cow on the sun!");

@@ -144,8 +144,15 @@ Deno.test("run on a terminal: lines are kept sealed only while the user wants th
   }
 });
 
-Deno.test("run: a picture goes along by --image, by its path in the prompt, dropped and by /file; a model that does not see says so", async () => {
-  if (!canSee()) return console.log("skipped: there is no library for pictures: deno task vision");
+if (!FULL) console.log("skipped: two ways to name a picture of eight; set SECLLAMA_FULL=1");
+Deno.test({
+  name:
+    "run: a picture goes along by --image, by its path in the prompt, dropped and by /file; a model that does not see says so",
+  ignore: !canSee(),
+  fn: pictures,
+});
+
+async function pictures(): Promise<void> {
   const served = await startServe();
   const { home, env: own } = await newHome();
   const env = { ...own, HOME: served.home };
@@ -212,7 +219,7 @@ Deno.test("run: a picture goes along by --image, by its path in the prompt, drop
     await served.stop();
     await Deno.remove(home, { recursive: true });
   }
-});
+}
 
 function isThere(path: string): Promise<boolean> {
   return Deno.stat(path).then(() => true, () => false);

@@ -2,10 +2,11 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { newHome, ROOT, startServe } from "../support/serve.ts";
+import { notOn } from "../support/systems.ts";
 
 Deno.test({
   name: "serve: a runner that computing ends is no ready runner",
-  ignore: Deno.build.os !== "linux",
+  ignore: notOn("linux"),
   async fn() {
     const { home } = await newHome();
     const runner = join(home, "runner.js");

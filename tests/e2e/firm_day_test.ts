@@ -13,10 +13,12 @@ import { newHome, ROOT, secllama, type Served, startServe } from "../support/ser
 
 const CANARY = "canary-9d02fe";
 
-Deno.test("firm: a day, and what an auditor makes of it", async (t) => {
-  if (Deno.env.get("SECLLAMA_FULL") !== "1") {
-    return console.log("skipped: its parts have tests of their own; SECLLAMA_FULL=1 runs it");
-  }
+const FULL = Deno.env.get("SECLLAMA_FULL") === "1";
+if (!FULL) console.log("skipped: its parts have tests of their own; SECLLAMA_FULL=1 runs it");
+
+Deno.test({ name: "firm: a day, and what an auditor makes of it", ignore: !FULL, fn: day });
+
+async function day(t: Deno.TestContext): Promise<void> {
   const idp = await startProvider();
   const { home, env: base } = await newHome();
   const { dataDir, serve } = await keysetHost(home, 0);
@@ -238,4 +240,4 @@ Deno.test("firm: a day, and what an auditor makes of it", async (t) => {
     await idp.close();
     await Deno.remove(home, { recursive: true });
   }
-});
+}

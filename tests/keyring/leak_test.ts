@@ -11,8 +11,7 @@ import { SecretServiceStore } from "../../src/keys/stores/linux.ts";
 import { openKeySource } from "../../src/keys/source.ts";
 import { until } from "../support/patience.ts";
 import { type Keyring, keyringIgnored, startKeyring } from "./daemon.ts";
-
-const LINUX = Deno.build.os === "linux";
+import { notOn } from "../support/systems.ts";
 
 /** argv and environment of every process that may be read, as bytes. */
 async function snapshot(): Promise<Uint8Array> {
@@ -103,7 +102,7 @@ function childNames(): string[] {
 
 Deno.test({
   name: "keyring: the key is in no argv, no environment and no file, in no form",
-  ignore: !LINUX || keyringIgnored(),
+  ignore: notOn("linux") || keyringIgnored(),
   fn: async () => {
     const start = new Date(Date.now() - 1000);
     await using keyring = await startKeyring();

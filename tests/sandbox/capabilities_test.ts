@@ -11,8 +11,9 @@ import {
 } from "../../src/sandbox/linux/capabilities.ts";
 import { runnerTarget } from "../../src/supervisor/isolation.ts";
 import { HANG_MS, settled } from "../support/patience.ts";
+import { notOn } from "../support/systems.ts";
 
-const linuxOnly = { ignore: Deno.build.os !== "linux" };
+const linuxOnly = { ignore: notOn("linux") };
 
 async function probeWith(
   unshare: string | null,
@@ -132,8 +133,9 @@ Deno.test({
   async fn(t) {
     const { cgroup } = await probeCapabilities();
     if (cgroup.places.length === 0) {
+      console.log(`skipped: a probe that cannot be started: ${cgroup.reason}`);
       return void await t.step({
-        name: `skipped: ${cgroup.reason}`,
+        name: "where groups can be made",
         ignore: true,
         fn: () => {},
       });

@@ -16,6 +16,7 @@ import { attackAll, ATTACKER_MEMORY } from "../../src/escape/run/all_attacks.ts"
 import { runnerTarget } from "../../src/supervisor/isolation.ts";
 import { until } from "../support/patience.ts";
 import { chat, cli, newHome, ROOT, startServe } from "../support/serve.ts";
+import { notOn } from "../support/systems.ts";
 
 Deno.test("GPUs are found by device nodes, render nodes by their vendor", () => {
   const vendors: Record<string, string> = { renderD128: "0x8086", renderD129: "0x1002" };
@@ -138,7 +139,7 @@ if (!FULL) {
 for (const gpu of FULL ? ["nvidia", "amd", "intel"] : ["nvidia"]) {
   Deno.test({
     name: `a runner in the sandbox for ${gpu} (fake GPU): strict holds; if it dies, the processor`,
-    ignore: Deno.build.os !== "linux",
+    ignore: notOn("linux"),
     async fn() {
       const served = await startServe({
         entry: join(ROOT, "tests/e2e/fake_gpu_main.ts"),

@@ -131,13 +131,17 @@ async function sabotage(
   assert.deepEqual(problems, []);
 }
 
+if (!full) {
+  console.log(
+    `skipped: all but ${SAMPLE} steps, and as root without namespaces; set SECLLAMA_FULL=1`,
+  );
+}
 for (const identity of IDENTITIES) {
   const root = identity.name === "root";
   Deno.test({
     name: `each step of the launch is needed, as ${identity.name}`,
     ignore: linuxOnly,
     async fn(t) {
-      if (!full) console.log(`skipped: all but ${SAMPLE} steps; set SECLLAMA_FULL=1`);
       const stage = await makeStage({ sabotage: "tests/sandbox/sabotage_run.ts" });
       try {
         // Root's steps that build the root would change the host's tree if one before them were missing.

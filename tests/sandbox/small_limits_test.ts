@@ -2,12 +2,13 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { ROOT, startServe } from "../support/serve.ts";
+import { notOn } from "../support/systems.ts";
 
 const linux = Deno.build.os === "linux";
 
 Deno.test({
   name: "limits: with 256 descriptors and no right to more, serve serves",
-  ignore: !linux,
+  ignore: notOn("linux"),
   async fn() {
     const served = await startServe({ under: ["/usr/bin/prlimit", "--nofile=256:256", "--"] });
     try {
@@ -50,7 +51,7 @@ Deno.test({
 Deno.test({
   name:
     "limits: what a small ulimit -v looks like is on the page, as it ends the program before its first line",
-  ignore: !linux,
+  ignore: notOn("linux"),
   async fn() {
     const page = await Deno.readTextFile(join(ROOT, "docs/doctor.md"));
     const run = async (bytes: number) => {

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { bundledProgram } from "../support/binary.ts";
 import { delegateGroups } from "./delegation.ts";
 import type { Stage } from "./matrix_run.ts";
+import { notOn } from "../support/systems.ts";
 
 const ROOT = new URL("../../", import.meta.url).pathname;
 /** An id without an account: nothing on the machine belongs to it. */
@@ -136,7 +137,7 @@ export async function runStaged<T>(
   return JSON.parse(new TextDecoder().decode(stdout)) as T;
 }
 
-export const linuxOnly = Deno.build.os !== "linux";
+export const linuxOnly = notOn("linux");
 /** Who the tests can be: root is also an ordinary user, and an ordinary user only that. */
 export const IDENTITIES: readonly { readonly name: string; readonly asUser: boolean }[] =
   linuxOnly || Deno.uid() !== 0

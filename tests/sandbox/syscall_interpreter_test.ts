@@ -11,7 +11,7 @@ import { CODE_ADDRESS, interpreter, REFUSED } from "../../src/linux/syscall_inte
 
 const QEMU = "/usr/bin/qemu-aarch64-static";
 const ARCHES: readonly Arch[] = ["x86_64", "aarch64"];
-const linuxOnly = Deno.build.os !== "linux";
+const linuxOnly = notOn("linux");
 
 const DISASSEMBLER = `
 import capstone, sys
@@ -19,6 +19,7 @@ modes = {"x86_64": (capstone.CS_ARCH_X86, capstone.CS_MODE_64), "aarch64": (caps
 for i in capstone.Cs(*modes[sys.argv[1]]).disasm(bytes.fromhex(sys.argv[2]), int(sys.argv[3])):
     print(("%x  %-22s %s %s" % (i.address, i.bytes.hex(" "), i.mnemonic, i.op_str)).rstrip())
 `;
+import { notOn } from "../support/systems.ts";
 
 async function disassemble(arch: Arch, code: Uint8Array): Promise<string[]> {
   const { stdout, stderr } = await new Deno.Command("/usr/bin/python3", {

@@ -5,10 +5,11 @@ import { ModelPolicy } from "../../models/policy.ts";
 import { readCertificate } from "../../tls/files.ts";
 import { ownCertificates } from "../models/pull.ts";
 import { readFileUpTo } from "./read.ts";
+import { isOn } from "../../../tests/support/systems.ts";
 
 Deno.test({
   name: "cli: of what has no end a command reads as much as it takes, and says that it is too long",
-  ignore: Deno.build.os === "windows",
+  ignore: isOn("windows"),
   fn: async () => {
     const { length } = await readUpTo("/dev/zero", 1000);
     assert.ok(length > 1000 && length < 1e6, String(length));
@@ -50,7 +51,7 @@ Deno.test("cli: what ends in time is read whole, and its stream is let go when i
 
 Deno.test({
   name: "a certificate, a policy, a fleet's file or its authority may be named what has no end",
-  ignore: Deno.build.os === "windows",
+  ignore: isOn("windows"),
   fn: async () => {
     await assert.rejects(readCertificate("/dev/zero", "/dev/zero", new Date()), {
       code: "bad-config",

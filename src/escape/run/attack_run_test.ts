@@ -1,10 +1,11 @@
 /** What an attack run leaves of itself when its program is ended at any moment. */
 import assert from "node:assert/strict";
 import { until } from "../../../tests/support/patience.ts";
+import { notOn } from "../../../tests/support/systems.ts";
 
 Deno.test({
   name: "attack run: the process that is attacked ends with the program that made it",
-  ignore: Deno.build.os !== "linux",
+  ignore: notOn("linux"),
   async fn() {
     const url = new URL("./attack_run.ts", import.meta.url).href;
     const text = `

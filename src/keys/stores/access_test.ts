@@ -1,10 +1,14 @@
 import assert from "node:assert/strict";
 import { withFolder } from "../testing.ts";
 import { checkAccess } from "./access.ts";
+import { isOn } from "../../../tests/support/systems.ts";
+
+const notRoot = Deno.build.os !== "windows" && Deno.uid() !== 0;
+if (notRoot) console.log("skipped: another user's files are made by root");
 
 Deno.test({
   name: "access: what others may write is refused, what they may read is said",
-  ignore: Deno.build.os === "windows",
+  ignore: isOn("windows"),
   fn: () =>
     withFolder(async (folder) => {
       const path = `${folder}/keys.json`;
@@ -39,7 +43,7 @@ Deno.test({
 
 Deno.test({
   name: "access: another user's is refused",
-  ignore: Deno.build.os === "windows" || Deno.uid() !== 0,
+  ignore: isOn("windows") || notRoot,
   fn: () =>
     withFolder(async (folder) => {
       const path = `${folder}/keys.json`;
