@@ -14,6 +14,7 @@ import { enrolHost, fleetHosts, initIssuer, removeHost } from "./issuer.ts";
 import { joinFleet } from "./join.ts";
 import { parseEnrolment, parsePin } from "./lines.ts";
 import { FileSource, packRecords } from "./store.ts";
+import { openReport, sealReport } from "./report.ts";
 import { edited, filesOf, HOUR, LABEL, machine, refused, withFleet } from "./testing.ts";
 
 const GET = { method: "GET", target: "/api/tags", body: new Uint8Array(0) };
@@ -199,6 +200,39 @@ Deno.test("fleet: a membership is its host's, its fleet's and of its time", asyn
     assert.equal(fleet.member, undefined);
     using ring = await fleet.ring();
     assert.deepEqual([ring.holders, fleet.isFresh], [1, false]);
+  });
+});
+
+Deno.test("fleet: who was taken out and does not listen has its own time, and no word to the others", async () => {
+  await withFleet(async ({ publish, member, hosts, pin, clock, issuer, laptop }) => {
+    const files = await publish();
+    const [liar, other] = [await member(0, files[0]!), await member(1, files[1]!)];
+    for (const each of [liar, other]) await each.read();
+    const { hid } = hosts[0]!.keys;
+    const report = {
+      ...{ label: "gpu-1", version: "0.1.0", head: 1, active: 0, parallel: 1 },
+      ...{ at: clock.now, models: [], loaded: [] },
+    };
+    const said = () => sealReport(report, liar.reportKey!, toHex(hid));
+    const isHeard = () => openReport(said(), other.reportKey!, toHex(hid)) !== undefined;
+    assert.ok(isHeard(), "control");
+    await removeHost(issuer.state, "gpu-1");
+    const [newest] = await publish();
+    const now = await member(1, newest!);
+    await now.read();
+    // A client that is led to it accepts it until its time is over, and an hour more.
+    using ring = await liar.ring();
+    assert.ok(ring.has(laptop.pskId));
+    const word = liar.member!;
+    const accepted = (at: number) =>
+      verifyMember(word, pin, { hid, now: clock.now + at }).then(() => true, () => false);
+    assert.ok(await accepted(2 * HOUR - 1));
+    assert.ok(!await accepted(2 * HOUR));
+    // The hosts have another key: nobody hears what it says of itself, nor it the others.
+    const key = now.reportKey!;
+    assert.equal(openReport(said(), key, toHex(hid)), undefined);
+    const theirs = sealReport(report, key, toHex(hosts[1]!.keys.hid));
+    assert.equal(openReport(theirs, liar.reportKey!, toHex(hosts[1]!.keys.hid)), undefined);
   });
 });
 

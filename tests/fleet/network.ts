@@ -160,7 +160,6 @@ async function netMachine(o: {
         NO_COLOR: "1",
         LANG: "C.UTF-8",
         SECLLAMA_KEY: `sl1:${keyOf(home)}`,
-        SECLLAMA_AUDIT: "on",
         SECLLAMA_DATA_DIR: join(home, "data"),
         DENO_DIR: denoDir(),
       },

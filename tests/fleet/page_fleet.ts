@@ -75,10 +75,10 @@ export class PageFleet {
     await this.again(name);
   }
 
-  /** Starts it once more, by the same line. */
-  async again(name: string): Promise<void> {
+  /** Starts it once more, by the same line. @param before What stands before that line now: `env A=b `. */
+  async again(name: string, before = ""): Promise<void> {
     const { on, line, ready } = this.#lines.get(name)!;
-    const started = await on.start(line, ready);
+    const started = await on.start(before + line, ready);
     this.running.set(name, started);
     const port = /proxy +http:\/\/[^:]+:(\d+)/.exec(started.said())?.[1];
     if (port !== undefined) this.ports.set(name, port);

@@ -32,7 +32,7 @@ Deno.test({
     await using network = await pageNetwork();
     const { machine } = network;
     const fleet = await startPage(network, {
-      host: (line) => `env SECLLAMA_DRAIN_TIME=5m ${line}`,
+      host: (line) => `env SECLLAMA_AUDIT=on SECLLAMA_DRAIN_TIME=5m ${line}`,
     });
     const haproxy = "haproxy -f haproxy.cfg -db";
     // Two listen at one port.
@@ -84,6 +84,8 @@ Deno.test({
         () => stop(name),
       ]);
       events.push([`${name} is cut off`, () => cut(name)]);
+      // As `nats-server --signal ldm=PID`: its lame duck mode, in which its connections are ended one after another.
+      events.push([`${name} is drained`, () => drain(name, "SIGUSR2")]);
     }
     for (const name of ["balancer", "another balancer"]) {
       events.push([`${name} is killed`, () => kill(name)], [
@@ -105,6 +107,7 @@ Deno.test({
     events.push(["the issuer is killed", () => kill("publish")]);
     events.push(["the issuer is stopped", () => stop("publish")]);
     events.push(["the issuer is cut off", () => cut("issuer")]);
+    events.push(["the issuer is drained", () => drain("publish")]);
 
     const step = Math.floor(REQUESTS / (events.length + 1));
     for (const [what, event] of events) {

@@ -64,6 +64,27 @@ Deno.test({
       return heads[0]!;
     };
 
+    await t.step("the audit logs of all hosts, once they are on", async () => {
+      const files = gpus.map(({ name }) => `${name}.jsonl`);
+      // Control: after the ten commands there is none.
+      const off = await gpus[0]!.sh(`secllama audit export ${files[0]}`);
+      assert.equal(off.code, 1, off.stderr);
+      assert.match(off.stderr, /SECLLAMA_AUDIT=on/);
+      for (const { name } of gpus) {
+        await running.get(name)!.stop();
+        await made!.again(name, "env SECLLAMA_AUDIT=on ");
+      }
+      // The issuer writes what it has heard every five seconds.
+      await until(async () => {
+        for (const [i, gpu] of gpus.entries()) {
+          await Deno.remove(`${network.folder}/${files[i]}`).catch(() => {});
+          await ok(gpu, `secllama audit export ${files[i]}`);
+        }
+        const { stdout } = await issuer.sh(`secllama fleet audit verify ${files.join(" ")}`);
+        return stdout.match(/^gpu-[123]: whole, /gm)?.length === 3;
+      }, "all three logs are whole");
+    });
+
     await t.step("a laptop asks, by its own proxy", async () => {
       const proxy = await laptop.start(
         "secllama proxy --pair - --ephemeral",
