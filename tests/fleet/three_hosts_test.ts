@@ -81,7 +81,7 @@ Deno.test({
           await ok(gpu, `secllama audit export ${files[i]}`);
         }
         const { stdout } = await issuer.sh(`secllama fleet audit verify ${files.join(" ")}`);
-        return stdout.match(/^gpu-[123]: whole, /gm)?.length === 3;
+        return stdout.match(/^ {2}gpu-[123]: whole, \d+ lines, last heard/gm)?.length === 3;
       }, "all three logs are whole");
     });
 
