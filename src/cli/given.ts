@@ -11,18 +11,15 @@ const SOURCE = ["key-fd", "key-file", "passphrase-fd", "profile"];
 
 /** The first words of commands that take it. Not read from their table: who is told of an error may load nothing more. */
 const KEYED =
-  "serve proxy ui run import pull create list ps stop show cp rm history docs key backup restore login pair clients fleet token role audit"
+  "serve proxy ui run import pull create list ps stop show cp rm history docs key backup restore login pair clients fleet token role audit receipt"
     .split(" ");
-/** Those of them that do not. */
-const KEYLESS = ["token list", "audit list", "audit prove", "audit export"];
-
 /** A command's own words: of a group's, two or three. */
 const COMMAND =
-  /(?<=(?:: |\bor )secllama )(?:fleet audit [a-z]+|(?:history|docs|key|clients|fleet|token|role|audit) [a-z-]+|[a-z]+)/g;
+  /(?<=(?:: |\bor )secllama )(?:fleet audit [a-z]+|(?:history|docs|key|clients|fleet|token|role|audit|receipt) [a-z-]+|[a-z]+)/g;
 
-/** Whether the command takes a key source. @param words Its own, and what follows. */
-export function takesKey([first, second]: readonly string[]): boolean {
-  return KEYED.includes(first!) && !KEYLESS.includes(`${first} ${second}`);
+/** Whether the command takes a key source. @param first Of its words. */
+export function takesKey(first: string): boolean {
+  return KEYED.includes(first);
 }
 
 /**
@@ -58,7 +55,7 @@ export function withGiven(text: string, values: Values): string {
     if (/--(?:key-fd|key-file|ephemeral|profile|local|gateway)\b/.test(clause)) return clause;
     return clause.replaceAll(
       COMMAND,
-      (words) => takesKey(words.split(" ")) ? words + given : words,
+      (words) => takesKey(words.split(" ")[0]!) ? words + given : words,
     );
   }).join("");
 }

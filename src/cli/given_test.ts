@@ -4,9 +4,7 @@ import { givenOptions, takesKey, withGiven } from "./given.ts";
 
 Deno.test("given: the commands that it takes for keyed are, and no other is", () => {
   for (const { path, options } of COMMANDS) {
-    if (takesKey(path)) assert.ok("key-file" in options, path.join(" "));
-    // Of a group, one that has come to take it since is named without it at worst.
-    else if (!takesKey([path[0]!])) assert.ok(!("key-file" in options), path.join(" "));
+    assert.equal("key-file" in options, takesKey(path[0]!), path.join(" "));
   }
 });
 
