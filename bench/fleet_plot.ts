@@ -96,7 +96,8 @@ function chart(title: string, lines: readonly Line[], left: number): string {
   const all = lines.flatMap(({ at }) => at);
   const range = (which: 0 | 1) => {
     const values = all.map((at) => Math.log10(Math.max(at[which], LEAST)));
-    return [Math.floor(Math.min(...values)), Math.ceil(Math.max(...values))] as const;
+    const least = Math.floor(Math.min(...values));
+    return [least, Math.max(least + 1, Math.ceil(Math.max(...values)))] as const;
   };
   const [[x0, x1], [y0, y1]] = [range(0), range(1)];
   const x = (value: number) =>
