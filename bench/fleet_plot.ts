@@ -34,7 +34,7 @@ const [WIDTH, HEIGHT, PAD] = [420, 320, 52];
 const LEAST = 0.1;
 
 /** A difference of two heaps that is smaller says nothing. */
-const NOISE_MIB = 1;
+const NOISE_MIB = 0.5;
 
 /** The exponent between the first and the last of these: 1 is in proportion, 0 not at all. */
 function exponent(at: Line["at"]): number {

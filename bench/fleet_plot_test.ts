@@ -5,7 +5,7 @@ Deno.test("the picture of a fleet's growth is of the run that is kept, with what
   const { points } = JSON.parse(await Deno.readTextFile(GROWTH)) as { points: Point[] };
   const drawn = growthPlot(points);
   assert.equal(await Deno.readTextFile(PICTURE), drawn);
-  for (const chart of ["over hosts", "over clients (two hosts)"]) {
+  for (const chart of ["over hosts", "over clients (two hosts)", "over clients (1,000 hosts)"]) {
     assert.ok(drawn.includes(chart), chart);
   }
   assert.match(drawn, /MiB that it holds: to the power of (0\.9|1\.0)\d/);
