@@ -77,7 +77,8 @@ class Skips {
     return expression.split("||").every((one) =>
       one.split("&&").some((part) => {
         const names = namesIn(part);
-        return names.length > 0 && names.every((name) => this.#isSaid(path, name, seen));
+        return part.trim() === "false" ||
+          names.length > 0 && names.every((name) => this.#isSaid(path, name, seen));
       })
     );
   }
@@ -96,7 +97,7 @@ class Skips {
       return PRINTS.test(body) || namesIn(body.slice(body.indexOf("{")))
         .some((one) => this.#isSaid(path, one, seen));
     }
-    const made = new RegExp(`(?:const|let|[(,]) ?${name}(?:: [\\w| ]+)? = `).exec(text);
+    const made = new RegExp(`(?:const |let |[(,]\\s*)${name}(?:: [\\w| ]+)? = `).exec(text);
     if (made) {
       return this.#isConditionSaid(path, expressionAt(text, made.index + made[0].length), seen);
     }
@@ -160,4 +161,11 @@ Deno.test("a test that is skipped does not pass: it is ignored", async () => {
   const found = [...await testFiles()].filter(([, text]) => skipping.test(text));
   assert.deepEqual(found.map(([path]) => path).sort(), Object.keys(PARTLY).sort());
   assert.match('if (no) return console.log("skipped: no");', skipping);
+});
+
+Deno.test("the first thing that a test does is not to return: it would pass", async () => {
+  const returning = /(?:async \(t?\) => \{|Promise<void> \{)\n\s+if \(![\w.]+(?:\(\))?\) return;/;
+  const found = [...await testFiles()].filter(([, text]) => returning.test(text));
+  assert.deepEqual(found.map(([path]) => path), []);
+  assert.match('Deno.test("a", async () => {\n  if (!can()) return;\n});', returning);
 });

@@ -28,8 +28,9 @@ function brokenPng(): Uint8Array<ArrayBuffer> {
   return bytes;
 }
 
-bothWays("pictures through ollama, openai and anthropic clients", async (t) => {
-  if (!canSee()) return;
+bothWays("pictures through ollama, openai and anthropic clients", pictures, undefined, !canSee());
+
+async function pictures(t: Deno.TestContext): Promise<void> {
   const served = await startServe();
   const { env } = served;
   try {
@@ -349,4 +350,4 @@ bothWays("pictures through ollama, openai and anthropic clients", async (t) => {
   } finally {
     assert.equal((await served.stop()).code, 0, served.stderr());
   }
-});
+}

@@ -3,7 +3,6 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import type { Page } from "playwright-core";
-import { canSee } from "../../runner/engine/testing.ts";
 import { plain } from "../../runner/engine/testing_seeing.ts";
 import { bytesOf, holds } from "../../src/history/testing.ts";
 import { DOCUMENT_BYTES } from "../../src/api/documents.ts";
@@ -253,7 +252,6 @@ export async function takesPastesAndAddresses({ url, browser }: Place): Promise<
 
 /** Pictures that are together more than a question may be: it is said, and neither they nor the words are lost. */
 export async function refusesManyPictures({ url, browser }: Place): Promise<void> {
-  if (!canSee()) return;
   await visit(url, async ({ page }) => {
     await chooseModel(page, "eye");
     await page.locator(".capabilities").getByText("vision").waitFor();

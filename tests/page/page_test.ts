@@ -1,5 +1,6 @@
 /** The page in Debian's Chromium, over the whole path: proxy, gateway, sandbox, a real model. */
 import assert from "node:assert/strict";
+import { canSee } from "../../runner/engine/testing.ts";
 import { startServe } from "../support/serve.ts";
 import { askPage, hasChromium, isFull, visit, withPlace } from "./browser.ts";
 import { helpIsTrue, keepsOrder, keepsPrompts, looksIntoFolders, printsAll } from "./desk.ts";
@@ -35,6 +36,8 @@ Deno.test({
   fn: (t) =>
     withPlace(async (place) => {
       const step = (name: string, fn: () => Promise<void>) => t.step(name, fn);
+      const seeing = (name: string, fn: () => Promise<void>) =>
+        t.step({ name, ignore: !canSee(), fn });
       await step("by keyboard alone", () => worksByKeyboard(place));
       await step("dark, and axe-core finds nothing serious", () => looksGood(place, "dark"));
       await step("at 200 %", () => fitsInto(place, SMALL[0]));
@@ -45,7 +48,7 @@ Deno.test({
       await step("the proof: a receipt, plots, the doctor", () => provesItself(place));
       await step("several tabs, of which one ends it", () => survivesOtherTabs(place));
       await step("reloads at any moment of an answer", () => survivesReloads(place, 12));
-      await step("pictures", () => showsPictures(place));
+      await seeing("pictures", () => showsPictures(place));
       await step("folders, pins, copies", () => keepsOrder(place));
       await step("a folder of old ones", () => looksIntoFolders(place));
       await step("a library of prompts", () => keepsPrompts(place));
@@ -58,7 +61,7 @@ Deno.test({
       await step("settings", () => heedsSettings(place));
       await step("temporary: nowhere", () => forgetsTemporaries(place));
       await step("what is too large", () => refusesLarge(place));
-      await step("too many pictures", () => refusesManyPictures(place));
+      await seeing("too many pictures", () => refusesManyPictures(place));
       await step("a long paste; another address", () => takesPastesAndAddresses(place));
       await step("light", () => looksGood(place, "light"));
       await step("on a telephone", () => fitsInto(place, SMALL[1]));

@@ -2,7 +2,6 @@
 /** Steps: pictures in a conversation, with a model that sees, and with one that does not. */
 import assert from "node:assert/strict";
 import type { Page } from "playwright-core";
-import { canSee } from "../../runner/engine/testing.ts";
 import { type Colour, plain } from "../../runner/engine/testing_seeing.ts";
 import { makeScannedPdf, rgbImage } from "../../src/documents/testing.ts";
 import { askPage, chooseModel, dropFile, type Place, visit } from "./browser.ts";
@@ -42,7 +41,6 @@ async function drawn(page: Page, type: string, colour: Colour): Promise<Uint8Arr
 
 /** Pasted, dropped and chosen pictures are seen, kept with their question, and never in the way of a model that is blind. */
 export async function showsPictures({ url, browser }: Place): Promise<void> {
-  if (!canSee()) return;
   await visit(url, async ({ page, said }) => {
     const attached = page.locator(".attached");
     const fresh = () => page.getByRole("button", { name: "New", exact: true }).click();

@@ -41,20 +41,22 @@ const FULL = Deno.env.get("SECLLAMA_FULL") === "1";
 /**
  * A test that a full run makes from source and on the compiled program, which is what people run. A plain run makes it bundled, which
  * is the same program at half the cost; tests/binary/ has what differs between the two.
- * @param as "binary" or "source" where that way's own start is what is tested: so in every run.
+ * @param as "binary" or "source" where that way's own start is what is tested: so in every run. @param ignore What it is given
+ * prints why.
  */
 export function bothWays(
   name: string,
   body: (t: Deno.TestContext) => Promise<void>,
   as?: "binary" | "source",
+  ignore = false,
 ): void {
   if (!FULL && as === undefined) {
     sayBundled();
-    return oneWay(name, body, "bundled");
+    return oneWay(name, body, "bundled", ignore);
   }
   const compiled: Way = compiledProgram() === "" ? "bundled" : "binary";
   const ways: Way[] = FULL ? ["source", compiled] : as === "source" ? [as, compiled] : [compiled];
-  for (const each of new Set(ways)) oneWay(name, body, each);
+  for (const each of new Set(ways)) oneWay(name, body, each, ignore);
 }
 
 let said = false;
@@ -64,9 +66,15 @@ function sayBundled(): void {
   said = true;
 }
 
-function oneWay(name: string, body: (t: Deno.TestContext) => Promise<void>, each: Way): void {
+function oneWay(
+  name: string,
+  body: (t: Deno.TestContext) => Promise<void>,
+  each: Way,
+  ignore = false,
+): void {
   Deno.test({
     name: `${each}: ${name}`,
+    ignore,
     async fn(t) {
       way = each;
       try {
