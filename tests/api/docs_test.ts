@@ -3,6 +3,8 @@ import assert from "node:assert/strict";
 import { render } from "../../src/api/errors.ts";
 import { INFERENCE_BYTES, routes, SEALED_BYTES } from "../../src/api/routes.ts";
 import { documented } from "../clients/llama_server/documented.ts";
+import { corpus } from "../templates/corpus.ts";
+import { SHAPES } from "../templates/shapes.ts";
 import { SUITE_FILES } from "../clients/llama_server/known.ts";
 import { FAULTS } from "./error_table.ts";
 import { ERROR_TABLE, type ErrorCode, SecLlamaError } from "../../src/errors.ts";
@@ -62,6 +64,53 @@ Deno.test("docs/api.md: every file of llama.cpp's tests has its row, and what is
       .reduce((sum, [count]) => sum + Number(count), 0);
     const isOne = /^it wants/.test(row.left);
     assert.equal(row.cases - row.passed, isOne ? 1 : left, `${file}: ${row.left}`);
+  }
+});
+
+/** Of npm packages: as the tests' configuration and the agents' lock have them. */
+async function versions(): Promise<Map<string, string>> {
+  const read = async (path: string) =>
+    JSON.parse(await Deno.readTextFile(new URL(`../${path}`, import.meta.url)));
+  const found = new Map<string, string>();
+  for (const text of Object.values((await read("deps.json")).imports as Record<string, string>)) {
+    const [, name, version] = /^npm:\/?((?:@[^/]+\/)?[^@/]+)@([^/]+)/.exec(text)!;
+    found.set(name!, version!);
+  }
+  return found;
+}
+
+Deno.test("docs/api.md: clients and suites have the versions and the cases that the tests have", async () => {
+  const rows = await table("client or suite,version,cases,passed,run by; what is left, and why");
+  assert.ok(rows.length > 6);
+  const known = await versions();
+  for (const [client, version, cases, passed, by] of rows) {
+    const names = [...client!.matchAll(/`([^`]+)`/g)].map(([, name]) => name!);
+    if (names.length > 0) assert.equal(version, names.map((name) => known.get(name)).join(", "));
+    const [, path] = /^`([^`]+)`/.exec(by!)!;
+    if (path!.startsWith("tests/templates/")) {
+      const pairs = corpus().length * Object.keys(SHAPES).length;
+      const heading = `${corpus().length} families × ${Object.keys(SHAPES).length} shapes`;
+      assert.ok(client!.endsWith(heading), heading);
+      assert.deepEqual([cases, passed], [`${pairs}`, `${pairs}`], client);
+    } else if (version !== "April 2026") {
+      const text = await Deno.readTextFile(new URL(`../../${path}`, import.meta.url));
+      const count = [...text.matchAll(/\b(?:Deno\.test|t\.step|bothWays)\(/g)].length;
+      assert.deepEqual([cases, passed], [`${count}`, `${count}`], path);
+    }
+  }
+});
+
+Deno.test("docs/agents.md: agents and libraries have the versions that the tests have", async () => {
+  const lock = JSON.parse(
+    await Deno.readTextFile(new URL("../clients/agents/package.json", import.meta.url)),
+  ).dependencies as Record<string, string>;
+  const known = await versions();
+  const page = await Deno.readTextFile(new URL("../../docs/agents.md", import.meta.url));
+  const rows = page.split("\n").filter((line) => /^\| .* \| [\d.]+ +\| \d+ +\| \d+ +\|/.test(line));
+  assert.equal(rows.length, 14);
+  const all = new Set([...Object.values(lock), ...known.values()]);
+  for (const row of rows) {
+    for (const [version] of row.matchAll(/\b\d+\.\d+\.\d+\b/g)) assert.ok(all.has(version), row);
   }
 });
 

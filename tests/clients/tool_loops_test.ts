@@ -1,13 +1,18 @@
 /** Libraries' own loops over tools, over the whole path with the scripted model: the tool is called, its result read, the loop ends. */
+import { createMCPClient } from "@ai-sdk/mcp";
+import { StdioMCPTransport } from "@ai-sdk/mcp/mcp-stdio";
 import { createOpenAI } from "@ai-sdk/openai";
 import Anthropic from "@anthropic-ai/sdk";
 import { generateText, stepCountIs, streamText, tool } from "ai";
 import assert from "node:assert/strict";
+import { join } from "node:path";
 import OpenAI from "openai";
 import { z } from "zod";
-import { AFTER, startScripted } from "../support/agent_model.ts";
+import { AFTER, PROOF, startScripted, TEXT, working } from "../support/agent_model.ts";
+import { until } from "../support/patience.ts";
 
 const LONG = "Read the file, then change a line of it. ".repeat(2000);
+const MCP = new URL("./agents/mcp_server.mjs", import.meta.url).pathname;
 const NAME = "write_proof";
 const ONCE = [`${NAME}-once`];
 const BOTH = [`${NAME}-first`, `${NAME}-second`];
@@ -44,7 +49,61 @@ Deno.test("tool loops over the whole path, each over a prompt of 20,000 tokens",
       assert.equal(await streamed.text, AFTER);
       assert.deepEqual(written(), BOTH);
     });
+    await t.step(`ai: a second turn over ${name}`, async () => {
+      const ask = { model, tools, stopWhen: stepCountIs(4), maxRetries: 0 };
+      const first = { role: "user" as const, content: "Do it." };
+      const { responseMessages } = await generateText({ ...ask, messages: [first] });
+      assert.deepEqual(written(), ONCE);
+      const then = { role: "user" as const, content: "And now say hello. USE:text" };
+      const { text, steps } = await generateText({
+        ...ask,
+        messages: [first, ...responseMessages, then],
+      });
+      assert.deepEqual([text, steps.length, written()], [TEXT, 1, []]);
+    });
+    await t.step(`ai: cancelled in an answer without an end over ${name}`, async () => {
+      const stop = new AbortController();
+      const streamed = streamText({
+        ...{ model, tools, maxRetries: 0, prompt: "Go on. USE:endless" },
+        abortSignal: stop.signal,
+        onError() {},
+      });
+      let read = 0;
+      for await (const piece of streamed.textStream) {
+        read += piece.length;
+        if (read < 100 || stop.signal.aborted) continue;
+        assert.ok(await working(served), "the model answers");
+        stop.abort();
+      }
+      assert.ok(stop.signal.aborted, "it would have gone on");
+      await until(async () => !await working(served), "the model is free");
+    });
   }
+
+  await t.step("ai: a tool of an MCP server", async () => {
+    const folder = await Deno.makeTempDir({ prefix: "secllama-test-" });
+    const client = await createMCPClient({
+      transport: new StdioMCPTransport({
+        command: Deno.execPath(),
+        args: ["run", "-A", "--no-lock", "--no-config", MCP, folder],
+      }),
+    });
+    try {
+      const { text } = await generateText({
+        model: provider.chat("scripted"),
+        tools: await client.tools(),
+        stopWhen: stepCountIs(4),
+        maxRetries: 0,
+        prompt: "Use it.",
+      });
+      assert.equal(text, AFTER);
+      assert.equal(await Deno.readTextFile(join(folder, PROOF)), `${ONCE[0]}\n`);
+      assert.deepEqual(written(), [], "the server's, and not ours");
+    } finally {
+      await client.close();
+      await Deno.remove(folder, { recursive: true });
+    }
+  });
 
   await t.step("openai: runTools, whole and streamed", async () => {
     const openai = new OpenAI({ baseURL, apiKey: "unused", maxRetries: 0 });
