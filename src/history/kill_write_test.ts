@@ -6,13 +6,13 @@
  */
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { killingAt, pointsIn, STRACE, watching } from "../../tests/support/kill_points.ts";
 import { seeded } from "../../tests/support/seeds.ts";
 import { DATABASE_NAME, historyFolder } from "./folder.ts";
 import { History } from "./history.ts";
 import { bytesOf, holds, withQuickFolder } from "./testing.ts";
 import { putFiles, readCalls, WRITE_LOG, WrittenFiles } from "./testing_writes.ts";
 
-const STRACE = "/usr/bin/strace";
 /** Real kills. */
 const KILLS = Deno.env.get("SECLLAMA_FULL") === "1" ? 40 : 2;
 /** Points that are replayed. */
@@ -80,7 +80,7 @@ async function run(dataDir: string, script: string, strace: readonly string[]): 
     ROUNDS,
   ];
   const { stdout, stderr, signal, code } = await new Deno.Command(STRACE, {
-    args: ["-f", "--seccomp-bpf", "-qq", ...strace, Deno.execPath(), ...deno],
+    args: [...strace, Deno.execPath(), ...deno],
     stdin: "null",
   }).output();
   const lines = new TextDecoder().decode(stdout).split("\n").slice(0, -1);
@@ -150,39 +150,27 @@ Deno.test("history: real kills at its writes lose nothing that was shown as save
     const script = join(base, "child.ts");
     await Deno.writeTextFile(script, CHILD);
     const log = join(base, "calls");
-    const whole = await run(join(base, "whole"), script, [
-      ...["-o", log, "-y", "-e", `trace=${CALLS.join(",")}`],
-    ]).catch((error) => ({ lines: [], killed: false, stderr: String(error) }));
+    const dataDir = join(base, "data");
+    const whole = await run(dataDir, script, watching(log, CALLS))
+      .catch((error) => ({ lines: [], killed: false, stderr: String(error) }));
     if (/ptrace|PTRACE|NotFound|Operation not permitted/.test(whole.stderr)) {
       console.log(`skipped: strace cannot be used here: ${whole.stderr.split("\n")[0]}`);
       return;
     }
     assert.equal(whole.lines.at(-1), "end", whole.stderr);
-    const counts = new Map<string, number>();
-    const points: { call: string; at: number }[] = [];
-    for (const line of (await Deno.readTextFile(log)).split("\n")) {
-      const [, thread, call, path] = /^(\d+) +(\w+)\(\d+<([^>]*)>/.exec(line) ?? [];
-      if (call === undefined) continue;
-      // strace counts the calls of each thread apart.
-      const at = (counts.get(`${thread} ${call}`) ?? 0) + 1;
-      counts.set(`${thread} ${call}`, at);
-      if (path!.includes("/history/")) points.push({ call, at });
-    }
+    await Deno.remove(dataDir, { recursive: true });
+    const points = pointsIn(await Deno.readTextFile(log), `${historyFolder(dataDir)}/`);
     assert.ok(points.length > 100, `${points.length} points`);
     const step = Math.max(1, points.length / KILLS);
     let killed = 0;
-    for (let i = 0; i < points.length; i += step) {
-      const { call, at } = points[Math.floor(i)]!;
-      const where = `${call} ${at}`;
-      const dataDir = join(base, "killed");
-      const inject = `inject=${call}:signal=SIGKILL:when=${at}`;
-      const ended = await run(dataDir, script, ["-o", "/dev/null", "-e", inject]);
-      if (ended.killed) killed++;
-      else assert.equal(ended.lines.at(-1), "end", `${where}: ${ended.stderr}`);
+    for (let i = 0; i < points.length; i += step, killed++) {
+      const point = points[Math.floor(i)]!;
+      const where = `${point.call} ${point.at} of ${point.path}`;
+      const ended = await run(dataDir, script, killingAt(point));
+      assert.ok(ended.killed, `${where}, was not killed: ${ended.lines.at(-1)} ${ended.stderr}`);
       await check(dataDir, ended.lines, where);
       await Deno.remove(dataDir, { recursive: true });
     }
-    assert.ok(killed > 0, "nothing was killed");
     console.log(`${killed} killed, of ${points.length} points`);
   } finally {
     await Deno.remove(base, { recursive: true });
@@ -194,7 +182,14 @@ Deno.test("history: killed before any of its writes, or without power, it has al
     const script = join(base, "child.ts");
     await Deno.writeTextFile(script, CHILD);
     const [log, dataDir] = [join(base, "calls"), join(base, "whole")];
-    const whole = await run(dataDir, script, ["-o", log, ...WRITE_LOG])
+    const whole = await run(dataDir, script, [
+      "-f",
+      "--seccomp-bpf",
+      "-qq",
+      "-o",
+      log,
+      ...WRITE_LOG,
+    ])
       .catch((error) => ({ lines: [], killed: false, stderr: String(error) }));
     if (/ptrace|PTRACE|NotFound|Operation not permitted/.test(whole.stderr)) {
       console.log(`skipped: strace cannot be used here: ${whole.stderr.split("\n")[0]}`);
