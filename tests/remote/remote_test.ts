@@ -78,7 +78,7 @@ Deno.test({
       async () => {
         const refused = await command("host", "serve", "--host", HOST_ADDRESS);
         assert.equal(refused.code, 9, refused.err);
-        assert.match(refused.err, /no client is paired[^]*hint: .*secllama pair NAME/);
+        assert.match(refused.err, /no client is paired[^]*hint: .*secllama pair .*NAME/);
         const open = await lab.run(
           "host",
           lab.secllama("host", ["serve", "--host", HOST_ADDRESS]),
