@@ -49,6 +49,7 @@ const WITH_BYTES: readonly Route[] = [
   ROUTES.blob,
   ROUTES.historyImport,
   ROUTES.documents,
+  ROUTES.documentScan,
   ROUTES.sealedRequest,
 ];
 

@@ -27,7 +27,7 @@ Deno.test("reinstall: old keys are found, nothing is overwritten, and both ways 
     assert.equal(found.code, 6, found.stderr);
     assert.match(
       found.stderr,
-      /holds a keyset, but its keyset.json is missing\nhint: .*key init --recover.*key delete --all/,
+      /holds a keyset, but its keyset.json is missing\nhint: .*key init .*--recover.*key delete .*--all/,
     );
     assert.equal(await Deno.readTextFile(keyFile), before);
     await works("new", "init --recover");
@@ -38,7 +38,7 @@ Deno.test("reinstall: old keys are found, nothing is overwritten, and both ways 
     assert.equal(lost.code, 6, lost.stderr);
     assert.match(
       lost.stderr,
-      /there is no key file .*\nhint: correct the path.*key import FILE.*key delete --all/,
+      /there is no key file .*\nhint: correct the path.*key import .*FILE.*key delete .*--all/,
     );
     await works("new", "delete --all --yes");
     await works("new", "init");
