@@ -3,6 +3,7 @@ import { SecLlamaError } from "../errors.ts";
 import { startWorker } from "../worker.ts";
 import { PASSAGE_CHARACTERS, type Piece } from "./chunks.ts";
 import { typeOf } from "./text_of.ts";
+import { PNG_SIGNATURE } from "./png.ts";
 import type { Parsed, Said, ScannedPages } from "./thread_side.ts";
 import type { DocumentType } from "../api/documents.ts";
 
@@ -87,10 +88,10 @@ export async function scannedPages(
   throw scan.unread > 0
     ? new SecLlamaError(
       "bad-request",
-      "the pages of this PDF are pictures that are packed in a way that is not read",
+      "the pages of this PDF are pictures that cannot be taken as they are seen",
       {
         hint:
-          "they are packed as fax machines do (CCITT, JBIG2), as JPEG 2000, or are too large or " +
+          "something is painted over them, such as a black bar; or they are packed as fax machines do (CCITT, JBIG2), as JPEG 2000, or are too large or " +
           "broken: print the file to a new PDF, or give its pages as PNG or JPEG",
       },
     )
@@ -131,7 +132,9 @@ async function inThread<T>(
     const answer = await said.promise;
     if ("parsed" in answer) return answer.parsed;
     throw new SecLlamaError("bad-request", `this document cannot be read: ${answer.why}`, {
-      hint: "open it in the program that made it, and save it again",
+      hint: answer.why.endsWith("a password")
+        ? "save it without one, in the program that opens it"
+        : "open it in the program that made it, and save it again",
     });
   } finally {
     clearTimeout(timer);
@@ -171,6 +174,7 @@ function scannedBy(parsed: unknown, most: number): ScannedPages | undefined {
     const { page, png } = Object(one) as Readonly<Record<string, unknown>>;
     if (!isPage(page) || page === null || !(png instanceof Uint8Array)) return undefined;
     if (!(png.buffer instanceof ArrayBuffer) || png.length > MOST_PNG_BYTES) return undefined;
+    if (!PNG_SIGNATURE.every((byte, at) => png[at] === byte)) return undefined;
     found.push({ page, png: png as Uint8Array<ArrayBuffer> });
   }
   return { total, next, unread: unread ?? 0, pages: found };

@@ -1,6 +1,6 @@
 /** As parse_main.ts, for a PDF: pdf.js is loaded for these alone. */
-import { getDocumentProxy } from "unpdf";
 import { chunksOf, pagesOf, type Piece } from "./chunks.ts";
+import { openPdf } from "./open_pdf.ts";
 import { answerOnce } from "./thread_side.ts";
 
 /** Characters of all pages together. */
@@ -8,11 +8,7 @@ const MOST_CHARACTERS = 64 * 1024 * 1024;
 const MOST_PAGES = 20_000;
 
 answerOnce(async ({ bytes, whole }) => {
-  const pdf = await getDocumentProxy(bytes, {
-    disableFontFace: true,
-    useSystemFonts: false,
-    verbosity: 0,
-  });
+  const pdf = await openPdf(bytes);
   if (pdf.numPages > MOST_PAGES) throw new RangeError(`it has more than ${MOST_PAGES} pages`);
   const pages: Piece[] = [];
   let size = 0;

@@ -1,6 +1,7 @@
 /** Writes a picture as PNG (W3C, "Portable Network Graphics", third edition). */
 
-const SIGNATURE = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a];
+/** What every PNG begins with. */
+export const PNG_SIGNATURE: readonly number[] = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a];
 /** Filter type 2, Up: a byte less the one above it. */
 const UP = 2;
 
@@ -30,7 +31,7 @@ export async function encodePng(rgb: Uint8Array, width: number): Promise<Uint8Ar
   new Uint8Array(head.buffer).set([8, grey ? 0 : 2, 0, 0, 0], 8);
   const packed = new Blob([rows]).stream().pipeThrough(new CompressionStream("deflate"));
   return await new Blob([
-    new Uint8Array(SIGNATURE),
+    new Uint8Array(PNG_SIGNATURE),
     chunk("IHDR", new Uint8Array(head.buffer)),
     chunk("IDAT", new Uint8Array(await new Response(packed).arrayBuffer())),
     chunk("IEND", new Uint8Array()),

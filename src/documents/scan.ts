@@ -6,6 +6,9 @@
 /** PDF 32000-1:2008, 8.3.4: x' = a·x + c·y + e, y' = b·x + d·y + f. */
 export type Matrix = readonly [number, number, number, number, number, number];
 
+/** Left, bottom, right, top, in a page's units. */
+export type Box = readonly [number, number, number, number];
+
 /** A picture as pdf.js hands it over. */
 export interface Raster {
   readonly width: number;
@@ -22,6 +25,10 @@ export interface Placed {
   readonly raster: Raster;
   /** Of a stencil: the colour in which its zeros are painted. */
   readonly paint?: readonly [number, number, number] | undefined;
+  /** How much it covers of what is beneath, 0 to 1. */
+  readonly alpha: number;
+  /** What is seen of it; undefined: all. */
+  readonly clip: Box | undefined;
 }
 
 /** Pixels of a page's longer side, at most: models that see take no more. */
@@ -30,6 +37,18 @@ const LONGEST_SIDE = 1568;
 const LEAST_COVERED = 0.5;
 /** Samples of a picture for a pixel of the page, in each direction: 600 dots an inch come to four. */
 const MOST_SAMPLES = 4;
+
+/** What two boxes share, the corners of the first in any order; undefined: nothing. */
+export function overlap([x0, y0, x1, y1]: Box, other: Box | undefined): Box | undefined {
+  const [left, bottom, right, top] = other ?? [-Infinity, -Infinity, Infinity, Infinity];
+  const box: Box = [
+    Math.max(Math.min(x0, x1), left),
+    Math.max(Math.min(y0, y1), bottom),
+    Math.min(Math.max(x0, x1), right),
+    Math.min(Math.max(y0, y1), top),
+  ];
+  return box[0] < box[2] && box[1] < box[3] ? box : undefined;
+}
 
 /** `inner`, then `outer`. */
 export function times(outer: Matrix, inner: Matrix): Matrix {
@@ -71,16 +90,27 @@ export function drawScan(
   const rgb = new Uint8Array(3 * w * h).fill(255);
   const covered = new Uint8Array(w * h);
   const toPixels = times([w / width, 0, 0, h / height, 0, 0], view);
-  for (const one of pictures) lay(one, times(toPixels, one.matrix), { rgb, covered, w, h });
+  for (const one of pictures) {
+    lay(one, times(toPixels, one.matrix), { rgb, covered, w, h, window: windowOf(one, toPixels) });
+  }
   const count = covered.reduce((sum, one) => sum + one, 0);
   return count < LEAST_COVERED * covered.length ? undefined : { rgb, width: w };
 }
 
+/** The part of the page's pixels in which it is seen. */
+function windowOf({ clip }: Placed, [a, b, c, d, e, f]: Matrix): Box | undefined {
+  if (clip === undefined) return undefined;
+  const [x0, y0, x1, y1] = clip;
+  const at = (x: number, y: number) => [a * x + c * y + e, b * x + d * y + f] as const;
+  const [[px, py], [qx, qy]] = [at(x0, y0), at(x1, y1)];
+  return [Math.min(px, qx), Math.min(py, qy), Math.max(px, qx), Math.max(py, qy)];
+}
+
 /** Lays a picture on the page: each pixel of the page is the mean of what it covers of the picture. */
 function lay(
-  { raster, paint }: Placed,
+  { raster, paint, alpha: cover }: Placed,
   [a, b, c, d, e, f]: Matrix,
-  page: { rgb: Uint8Array; covered: Uint8Array; w: number; h: number },
+  page: { rgb: Uint8Array; covered: Uint8Array; w: number; h: number; window: Box | undefined },
 ): void {
   const size = a * d - b * c;
   if (!Number.isFinite(size) || size === 0) return;
@@ -106,12 +136,17 @@ function lay(
       for (let n = 0; n < samples * samples; n++) {
         const px = x + (n % samples + 0.5) / samples - e;
         const py = y + (Math.floor(n / samples) + 0.5) / samples - f;
+        const { window } = page;
+        if (
+          window && (px + e < window[0] || px + e > window[2] || py + f < window[1] ||
+            py + f > window[3])
+        ) continue;
         const u = Math.floor((d * px - c * py) / size * raster.width);
         const v = Math.floor((1 - (a * py - b * px) / size) * raster.height);
         if (u < 0 || v < 0 || u >= raster.width || v >= raster.height) continue;
         inside = true;
         const color = at(u, v);
-        const alpha = paint === undefined ? (color >>> 24) / 255 : color & 1 ? 0 : 1;
+        const alpha = cover * (paint === undefined ? (color >>> 24) / 255 : color & 1 ? 0 : 1);
         red += alpha * (paint?.[0] ?? color & 255);
         green += alpha * (paint?.[1] ?? color >>> 8 & 255);
         blue += alpha * (paint?.[2] ?? color >>> 16 & 255);

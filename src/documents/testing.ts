@@ -17,6 +17,10 @@ interface PdfPage {
   readonly content: string;
   /** What its operators call I0, I1 and so on. */
   readonly images?: readonly PdfImage[];
+  /** Of its resources, beside fonts and pictures. */
+  readonly resources?: string;
+  /** Entries of its own beside. */
+  readonly entries?: string;
   /** Degrees by which it is turned. */
   readonly rotate?: number;
   /** In points. */
@@ -44,18 +48,38 @@ export function makeScannedPdf(images: readonly PdfImage[]): Uint8Array<ArrayBuf
   return pdfOf(images.map((image) => ({ content: "612 0 0 792 0 0 cm /I0 Do", images: [image] })));
 }
 
-/** @param packed Whether what is drawn is deflated. */
-export function pdfOf(pages: readonly PdfPage[], packed = false): Uint8Array<ArrayBuffer> {
+/**
+ * @param packed Whether what is drawn is deflated.
+ * @param catalog More entries of the file's.
+ * @param more Objects of it, the first of which is `4 0 R`.
+ */
+export function pdfOf(
+  pages: readonly PdfPage[],
+  packed = false,
+  { catalog = "", more = [] }: { readonly catalog?: string; readonly more?: readonly string[] } =
+    {},
+): Uint8Array<ArrayBuffer> {
   const objects = [
-    "<< /Type /Catalog /Pages 2 0 R /OpenAction << /S /JavaScript /JS (app.alert(1)) >> >>",
+    `<< /Type /Catalog /Pages 2 0 R /OpenAction << /S /JavaScript /JS (app.alert(1)) >> ${catalog} >>`,
     "",
     "<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>",
+    ...more,
   ];
   const add = (object: string) => objects.push(object);
   const stream = (entries: string, data: string) =>
     `<< ${entries} /Length ${data.length} >>\nstream\n${data}\nendstream`;
   const kids: number[] = [];
-  for (const { content, images = [], rotate = 0, width = 612, height = 792 } of pages) {
+  for (
+    const {
+      content,
+      images = [],
+      resources = "",
+      entries = "",
+      rotate = 0,
+      width = 612,
+      height = 792,
+    } of pages
+  ) {
     const names = images.map((image, i) => {
       const head = `/Type /XObject /Subtype /Image /Width ${image.width} /Height ${image.height}`;
       const data = Buffer.from(image.data).toString("latin1");
@@ -65,8 +89,8 @@ export function pdfOf(pages: readonly PdfPage[], packed = false): Uint8Array<Arr
     const contents = add(stream(packed ? "/Filter /FlateDecode" : "", drawn));
     kids.push(add(
       `<< /Type /Page /Parent 2 0 R /MediaBox [0 0 ${width} ${height}] /Rotate ${rotate} ` +
-        `/Contents ${contents} 0 R ` +
-        `/Resources << /Font << /F1 3 0 R >> /XObject << ${names.join(" ")} >> >> >>`,
+        `/Contents ${contents} 0 R ${entries} ` +
+        `/Resources << /Font << /F1 3 0 R >> /XObject << ${names.join(" ")} >> ${resources} >> >>`,
     ));
   }
   objects[1] = `<< /Type /Pages /Kids [${

@@ -6,6 +6,7 @@ import { startScripted } from "../support/agent_model.ts";
 import { until } from "../support/patience.ts";
 import { cli, ROOT, secllama } from "../support/serve.ts";
 import { denoDir } from "../support/deno_dir.ts";
+import { tell } from "../support/signal.ts";
 
 const page = await Deno.readTextFile(join(ROOT, "docs/agents.md"));
 const printed = [...page.matchAll(/^ {4}secllama (launch .*)$/gm)].map(([, line]) => line!);
@@ -195,7 +196,7 @@ exit 7
         assert.equal([...Deno.readDirSync(tmp)].length, 1, "the folder of its files");
         // Signals that come at once are one; how long that is, is the program's.
         await until(() => {
-          if (!ended) child.kill("SIGTERM");
+          if (!ended) tell(child, "SIGTERM");
           return ended;
         }, "launch has ended");
         await status;

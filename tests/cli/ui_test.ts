@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { cli, newHome, secllama, startServe } from "../support/serve.ts";
 import { HANG_MS } from "../support/patience.ts";
+import { tell } from "../support/signal.ts";
 
 const HTML = { headers: { accept: "text/html" } };
 
@@ -41,7 +42,7 @@ Deno.test("ui: where nothing runs it starts serve, which ends with it", async ()
     stdout: "piped",
     stderr: "null",
   }).spawn();
-  const timer = setTimeout(() => child.kill("SIGKILL"), HANG_MS);
+  const timer = setTimeout(() => tell(child, "SIGKILL"), HANG_MS);
   try {
     let out = "";
     let url: string | undefined;

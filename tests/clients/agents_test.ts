@@ -8,6 +8,7 @@ import { AFTER, PROOF, startScripted, TEXT, working } from "../support/agent_mod
 import { HANG_MS, until } from "../support/patience.ts";
 import { newHome, secllama, type Served } from "../support/serve.ts";
 import { AGENTS_SKIPPED, installed } from "./agents/installed.ts";
+import { tell } from "../support/signal.ts";
 
 /** Some 20,000 tokens beside what the agent itself says. */
 const LONG = "Read the file, then change a line of it. ".repeat(2000);
@@ -223,7 +224,7 @@ class Desk {
 
   async run(what: Ask): Promise<string> {
     const child = await this.start(what);
-    const timer = setTimeout(() => child.kill("SIGKILL"), HANG_MS);
+    const timer = setTimeout(() => tell(child, "SIGKILL"), HANG_MS);
     const { code, stdout, stderr } = await child.output();
     clearTimeout(timer);
     const said = new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr);

@@ -3,6 +3,7 @@
  * and what is no scan is named.
  */
 import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
 import { deflateSync } from "node:zlib";
 import { scannedPages } from "../../src/documents/parse.ts";
 import { makePdf, makeScannedPdf, pdfOf, rgbImage } from "../../src/documents/testing.ts";
@@ -180,6 +181,107 @@ Deno.test("scanned: a JPEG, as scanners write them", async () => {
   }
 });
 
+Deno.test("scanned: a page is as it is seen, or is refused: cropped, faint, many small stencils; a bar over a name, a marker, a mask", async () => {
+  const random = seeded(SEED);
+  const full = rgbImage(600, 600, Uint8Array.from(blocks(random, [600, 600, 3], 255).flat()));
+  const stencil: Image = {
+    ...{ width: 8, height: 8, entries: "/ImageMask true /BitsPerComponent 1" },
+    data: new Uint8Array([0xf0, 0x0f, 0xf0, 0x0f, 0xf0, 0x0f, 0xf0, 0x0f]),
+  };
+  const solid: Image = {
+    ...{ width: 1, height: 1, entries: "/ImageMask true /BitsPerComponent 1" },
+    data: new Uint8Array([0]),
+  };
+  const page = "q 600 0 0 600 0 0 cm /I0 Do Q ";
+  const small = (i: number) => `q 20 0 0 20 ${40 * (i % 12)} ${50 * (i % 11)} cm /I1 Do Q `;
+  const images = [full, stencil, solid];
+  const resources = "/ExtGState << /Half << /ca 0.5 >> /None << /ca 0 >> " +
+    "/Times << /BM /Multiply >> /Mask << /SMask << /S /Luminosity /G 6 0 R >> >> >>";
+  const drawn = {
+    "cropped": `q 100 50 400 450 re W n ${page} Q`,
+    "cropped twice, in a page that is laid elsewhere":
+      `q 1 0 0 1 20 30 cm 50 50 500 450 re W n 0 100 500 500 re W n ${page} Q`,
+    "what is cropped away is covered": `q 0 0 600 590 re W n ${page} Q 0 592 600 8 re f`,
+    "faint, over it": `${page} q /Half gs 300 0 0 300 100 100 cm /I0 Do Q`,
+    "not to be seen": `${page} q /None gs 300 0 0 300 100 100 cm /I0 Do 0 0 1 1 re f Q`,
+    "white paper beneath": `1 g 0 0 600 600 re f ${page}`,
+    "lines beneath": `0 0 m 600 600 l S ${page}`,
+    "in the page's own order": `0 g 0 0 300 300 re f ${page}`,
+    "a bar that is a stencil": `${page} q 0 g 200 0 0 20 100 100 cm /I2 Do Q`,
+    "a stencil twenty times": page + "1 0 0 rg " +
+      Array.from({ length: 20 }, (_, i) => small(i)).join(""),
+    "a path that is not painted": `${page} 100 100 50 50 re n`,
+  };
+  for (const [name, content] of Object.entries(drawn)) {
+    const pdf = pdfOf([{ content, images, resources, width: 600, height: 600 }]);
+    const { pages } = await scannedPages(pdf.slice(), { first: 1, most: 1 })
+      .catch((error) => assert.fail(`${name}: ${error}`));
+    const off = await difference(pdf, 1, pages[0]!.png);
+    assert.ok(off <= MOST_OFF, `${name}: off by ${off}`);
+  }
+  const refused = {
+    "a bar over it": `${page} 0 g 100 100 200 20 re f`,
+    "a bar that is turned": `${page} q 0.7 0.7 -0.7 0.7 200 200 cm 0 0 200 20 re f Q`,
+    "a line over it": `${page} 20 w 100 100 m 300 100 l S`,
+    "a bar with a border": `${page} 100 100 200 20 re b`,
+    "a marker": `${page} q /Times gs 1 1 0 rg 100 100 200 20 re f Q`,
+    "a faint bar": `${page} q /Half gs 100 100 200 20 re f Q`,
+    "a shading": `${page} /Sh sh`,
+    "a crop that is no rectangle": `q 100 100 m 500 100 l 300 500 l h W n ${page} Q`,
+    "a crop that is turned": `q 0.7 0.7 -0.7 0.7 300 0 cm 0 0 300 300 re W n ${page} Q`,
+    "a picture that darkens it": `${page} q /Times gs 300 0 0 300 100 100 cm /I0 Do Q`,
+    "a mask": `q /Mask gs ${page} Q`,
+  };
+  const more = `${resources} /Shading << /Sh << /ShadingType 2 /ColorSpace /DeviceGray ` +
+    "/Coords [0 0 600 0] /Function << /FunctionType 2 /Domain [0 1] /C0 [0] /C1 [1] /N 1 >> >> >>";
+  for (const [name, content] of Object.entries(refused)) {
+    const pdf = pdfOf([{ content, images, resources: more, width: 600, height: 600 }]);
+    await assert.rejects(
+      scannedPages(pdf, { first: 1, most: 1 }),
+      { code: "bad-request", message: /as they are seen/ },
+      name,
+    );
+  }
+});
+
+Deno.test("scanned: a layer that is hidden is not shown, and a remark over the page refuses it", async () => {
+  const plain = (channel: number) =>
+    rgbImage(
+      300,
+      300,
+      Uint8Array.from({ length: 270_000 }, (_, at) => at % 3 === channel ? 255 : 0),
+    );
+  const [red, blue] = [plain(0), plain(2)];
+  const size = { images: [red, blue], width: 600, height: 600 };
+  const laid = "q 600 0 0 600 0 0 cm /I0 Do Q";
+  for (const state of ["ON", "OFF"]) {
+    const content = `${laid} /OC /L BDC q 300 0 0 300 0 0 cm /I1 Do Q 0 0 100 100 re n EMC`;
+    const pdf = pdfOf([{ ...size, content, resources: "/Properties << /L 4 0 R >>" }], false, {
+      catalog: `/OCProperties << /OCGs [4 0 R] /D << /BaseState /ON /${state} [4 0 R] >> >>`,
+      more: ["<< /Type /OCG /Name (a draft) >>"],
+    });
+    const { pages } = await scannedPages(pdf.slice(), { first: 1, most: 1 });
+    assert.ok(await difference(pdf, 1, pages[0]!.png) <= MOST_OFF, state);
+  }
+  const bar = "0 g 0 0 200 20 re f";
+  const form = "/Type /XObject /Subtype /Form /BBox [0 0 200 20]";
+  const remarked = (flags: number) =>
+    pdfOf(
+      [{
+        ...{ ...size, content: laid },
+        entries: `/Annots [<< /Type /Annot /Subtype /Square /Rect [100 100 300 120] /F ${flags} ` +
+          "/AP << /N 4 0 R >> >>]",
+      }],
+      false,
+      { more: [`<< ${form} /Length ${bar.length} >>\nstream\n${bar}\nendstream`] },
+    );
+  const refusal = { message: /as they are seen/ };
+  await assert.rejects(scannedPages(remarked(4), { first: 1, most: 1 }), refusal);
+  // Flags: one that is hidden (ISO 32000-1, table 165).
+  const { pages } = await scannedPages(remarked(2), { first: 1, most: 1 });
+  assert.ok(await difference(remarked(2), 1, pages[0]!.png) <= MOST_OFF);
+});
+
 Deno.test("scanned: so many pages at once, then the next ones; what is no scan is named", async () => {
   const image = rgbImage(4, 4, new Uint8Array(48).fill(200));
   const fax: Image = {
@@ -205,9 +307,10 @@ Deno.test("scanned: so many pages at once, then the next ones; what is no scan i
       pdfOf([{ content: `${all} /I0 Do /I1 Do`, images: [image, fax] }]),
       1,
       "bad-request",
-      /is not read/,
+      /as they are seen/,
     ],
-    [makeScannedPdf([fax]), 1, "bad-request", /packed in a way that is not read/],
+    [makeScannedPdf([fax]), 1, "bad-request", /cannot be taken as they are seen/],
+    [locked(makeScannedPdf([image])), 1, "bad-request", /wants a password/],
     [new TextEncoder().encode("%PDF-1.4\n garbage"), 1, "bad-request", /it is broken/],
     [new TextEncoder().encode("no PDF"), 1, "unsupported-media-type", /no PDF/],
   ];
@@ -215,6 +318,16 @@ Deno.test("scanned: so many pages at once, then the next ones; what is no scan i
     await assert.rejects(scannedPages(bytes, { first, most: 8 }), { code, message });
   }
 });
+
+/** With the standard's oldest lock, to which no password is the key (ISO 32000-1, 7.6.3). */
+function locked(pdf: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+  const key = `<${"5a".repeat(32)}>`;
+  const lock =
+    `/Encrypt << /Filter /Standard /V 1 /R 2 /P -4 /O ${key} /U ${key} >> /ID [<00> <00>]`;
+  const text = new TextDecoder("latin1").decode(pdf);
+  const at = text.lastIndexOf("/Root");
+  return new Uint8Array(Buffer.from(`${text.slice(0, at)}${lock} ${text.slice(at)}`, "latin1"));
+}
 
 Deno.test("scanned: what strangers write into a PDF ends at worst its own thread", async () => {
   const random = seeded(SEED);

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { ROOT } from "../support/serve.ts";
 import { until } from "../support/patience.ts";
 import { freePort } from "./hosts.ts";
+import { tell } from "../support/signal.ts";
 
 /** The file below packaging/balancers, and how its program is started with it. */
 export const BALANCERS = {
@@ -59,7 +60,7 @@ export async function startBalancer(
   const status = child.status.then(() => ended = true);
   const url = `http://127.0.0.1:${port}`;
   const stop = async () => {
-    if (!ended) child.kill("SIGTERM");
+    if (!ended) tell(child, "SIGTERM");
     await Promise.all([status, said]);
     await Deno.remove(folder, { recursive: true });
   };

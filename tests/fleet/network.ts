@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { secllama } from "../support/serve.ts";
 import { until } from "../support/patience.ts";
 import { denoDir } from "../support/deno_dir.ts";
+import { tell } from "../support/signal.ts";
 
 const text = new TextDecoder();
 
@@ -201,7 +202,7 @@ async function netMachine(o: {
         return ready.test(said);
       }, `${o.name} says ${ready}`);
       const stop = async () => {
-        if (!ended) child.kill("SIGTERM");
+        if (!ended) tell(child, "SIGTERM");
         await over;
       };
       return { pid: child.pid, said: () => said, over, stop };

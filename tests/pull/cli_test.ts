@@ -5,6 +5,7 @@ import { makeGguf } from "../../src/models/testing.ts";
 import { cli, newHome, secllama } from "../support/serve.ts";
 import { pushModel, registryIgnored, startDockerRegistry } from "./docker_registry.ts";
 import { HANG_MS } from "../support/patience.ts";
+import { tell } from "../support/signal.ts";
 
 /** Runs a command on a terminal of its own (util-linux `script`) and types `answer`. */
 async function onTerminal(
@@ -26,7 +27,7 @@ async function onTerminal(
   const decoder = new TextDecoder();
   let text = "";
   let typed = false;
-  const timer = setTimeout(() => child.kill("SIGKILL"), HANG_MS);
+  const timer = setTimeout(() => tell(child, "SIGKILL"), HANG_MS);
   for await (const chunk of child.stdout) {
     text += decoder.decode(chunk, { stream: true });
     if (!typed && text.includes("[y/N]")) {

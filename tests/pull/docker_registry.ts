@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { until } from "../support/patience.ts";
 import { utf8 } from "../../src/bytes.ts";
+import { tell } from "../support/signal.ts";
 
 const PROGRAM = "/usr/bin/docker-registry";
 
@@ -50,7 +51,7 @@ http: { addr: 127.0.0.1:${port} }
     const status = child.status.then(() => ended = true);
     const host = `127.0.0.1:${port}`;
     const kill = async () => {
-      if (!ended) child.kill("SIGKILL");
+      if (!ended) tell(child, "SIGKILL");
       await status;
       await Deno.remove(folder, { recursive: true }).catch(() => {});
     };
@@ -68,7 +69,7 @@ http: { addr: 127.0.0.1:${port} }
       await kill();
       throw new Error("docker-registry does not start");
     }
-    if (!ended) child.kill("SIGKILL");
+    if (!ended) tell(child, "SIGKILL");
     await status;
   }
 }

@@ -6,6 +6,7 @@ import assert from "node:assert/strict";
 import { newHome, ROOT, secllama } from "../support/serve.ts";
 import { makeCheapKeyFile } from "../support/key_file.ts";
 import { HANG_MS } from "../support/patience.ts";
+import { tell } from "../support/signal.ts";
 
 export type Side = "host" | "laptop";
 
@@ -149,7 +150,7 @@ export class Lab implements AsyncDisposable {
     const writer = child.stdin.getWriter();
     await writer.write(new TextEncoder().encode(options.stdin ?? "")).catch(() => {});
     await writer.close().catch(() => {});
-    const timer = setTimeout(() => child.kill("SIGKILL"), READY_MS);
+    const timer = setTimeout(() => tell(child, "SIGKILL"), READY_MS);
     const { code, stdout, stderr } = await child.output();
     clearTimeout(timer);
     return { code, out: new TextDecoder().decode(stdout), err: new TextDecoder().decode(stderr) };
@@ -207,7 +208,7 @@ export class Lab implements AsyncDisposable {
       },
       stop: async () => {
         this.#running.delete(running);
-        if (!ended) child.kill("SIGTERM");
+        if (!ended) tell(child, "SIGTERM");
         const timer = setTimeout(() => ended || child.kill("SIGKILL"), READY_MS);
         await status;
         clearTimeout(timer);

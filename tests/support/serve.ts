@@ -8,6 +8,7 @@ import { bundledProgram, compiledProgram, sharedCache } from "./binary.ts";
 import { HANG_MS, settled } from "./patience.ts";
 import { oneAtATime } from "./start_lock.ts";
 import { denoDir } from "./deno_dir.ts";
+import { tell } from "./signal.ts";
 
 export const ROOT = new URL("../../", import.meta.url).pathname;
 /** What `deno task serve` gives, less what the tests set themselves. */
@@ -138,7 +139,7 @@ export async function cli(
     await writer.write(new TextEncoder().encode(options.stdin)).catch(() => {});
   }
   await writer.close().catch(() => {});
-  const timer = setTimeout(() => child.kill("SIGKILL"), options.timeoutMs ?? HANG_MS);
+  const timer = setTimeout(() => tell(child, "SIGKILL"), options.timeoutMs ?? HANG_MS);
   const { code, stdout, stderr } = await child.output();
   clearTimeout(timer);
   return {
@@ -197,7 +198,7 @@ async function start(options: ServeOptions): Promise<Served> {
     for await (const chunk of child.stderr) err += errDecoder.decode(chunk, { stream: true });
   })();
   const status = child.status.then((s) => (ended = true, s));
-  const timer = setTimeout(() => child.kill("SIGKILL"), HANG_MS);
+  const timer = setTimeout(() => tell(child, "SIGKILL"), HANG_MS);
   await ready.promise;
   clearTimeout(timer);
   const end = async () => {
@@ -207,7 +208,7 @@ async function start(options: ServeOptions): Promise<Served> {
     return s;
   };
   if (ended || !out.includes("SecLlama is ready")) {
-    if (!ended) child.kill("SIGKILL");
+    if (!ended) tell(child, "SIGKILL");
     await end();
     throw new Error(`serve did not start:\n${out}\n${err}`);
   }
@@ -220,7 +221,7 @@ async function start(options: ServeOptions): Promise<Served> {
     env,
     stderr: () => err,
     async stop() {
-      if (!ended) child.kill("SIGTERM");
+      if (!ended) tell(child, "SIGTERM");
       return { code: (await settled(end(), "serve's end")).code };
     },
     async killHard() {

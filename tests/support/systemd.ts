@@ -5,6 +5,7 @@
 import { compiledProgram } from "./binary.ts";
 import { until } from "./patience.ts";
 import { type Ended, runToEnd } from "./run_to_end.ts";
+import { tell } from "./signal.ts";
 
 const PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
@@ -95,7 +96,7 @@ export async function bootSystemd(): Promise<Machine> {
   const said = new Response(child.stderr).text();
   child.status.then(() => ended = true);
   const stop = async () => {
-    if (!ended) child.kill("SIGKILL");
+    if (!ended) tell(child, "SIGKILL");
     await child.status;
     await said;
     for (const folder of groups) await until(() => removeGroup(folder), `${folder} is empty`);

@@ -12,6 +12,7 @@ import { callSyntax } from "../../runner/api/call_syntax.ts";
 import { buildGrammar } from "../../runner/api/grammar.ts";
 import { DEFAULT_OPTIONS } from "../../runner/api/options.ts";
 import { SecLlamaError } from "../../src/errors.ts";
+import { exactText } from "../../src/exact_json.ts";
 import { TestGrammar } from "../../runner/grammar/testing_gbnf.ts";
 import { judge } from "../../runner/grammar/testing_judge.ts";
 import { SchemaGenerator } from "../../runner/grammar/testing_schemas.ts";
@@ -154,7 +155,7 @@ function sorted(value: unknown): unknown {
   return Object.fromEntries(entries.sort(([a], [b]) => a < b ? -1 : 1));
 }
 const shown = (calls: readonly Pick<Call, "name" | "arguments">[]) =>
-  JSON.stringify(calls.map(({ name, arguments: values }) => ({ name, values: sorted(values) })));
+  exactText(calls.map(({ name, arguments: values }) => ({ name, values: sorted(values) })));
 
 for (const seed of seeds(FULL ? 3 : 1)) {
   const each = FULL ? 200 : 2;
@@ -225,12 +226,12 @@ Deno.test("templates: what a grammar forces is read back as calls that fit, by P
         if (whole.calls.length === 0 || whole.text.trim() !== "") {
           wrong.push([member.name, "no calls, or text", text, whole]);
         }
-        if (JSON.stringify(pieces.calls) !== JSON.stringify(whole.calls)) {
+        if (exactText(pieces.calls) !== exactText(whole.calls)) {
           wrong.push([member.name, "pieces", text, pieces.calls, whole.calls]);
         }
         for (const call of whole.calls) {
           const schema = tools.find(({ name }) => name === call.name)!.parameters;
-          cases.push({ name: member.name, text, schema, texts: [JSON.stringify(call.arguments)] });
+          cases.push({ name: member.name, text, schema, texts: [exactText(call.arguments)] });
         }
       }
     }
@@ -329,7 +330,7 @@ Deno.test("templates: a tool's name, whatever it is, comes back from a forced ca
       const pieces = readReply(reading(member, promptTail, tools), [...text]);
       const is = (made: typeof calls) => made.map((call) => [call.name, call.arguments]);
       const wanted = JSON.stringify([[name, { q: "one" }]]);
-      if (JSON.stringify(is(calls)) !== wanted || JSON.stringify(is(pieces.calls)) !== wanted) {
+      if (exactText(is(calls)) !== wanted || exactText(is(pieces.calls)) !== wanted) {
         wrong.push([member.name, name, text, calls]);
       }
     }
