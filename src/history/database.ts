@@ -288,9 +288,11 @@ function guarded<T>(call: () => T): T {
   try {
     return call();
   } catch (error) {
-    if (!(error instanceof Error) || (error as { code?: string }).code !== "ERR_SQLITE_ERROR") {
-      throw error;
-    }
+    if (!(error instanceof Error)) throw error;
+    const { code } = error as { code?: string };
+    // A number that no program of ours writes, and that JavaScript does not have.
+    if (code === "ERR_OUT_OF_RANGE") throw corrupt("its file is damaged", error);
+    if (code !== "ERR_SQLITE_ERROR") throw error;
     const text = error.message;
     if (/is full/.test(text)) {
       throw new SecLlamaError("disk-full", "no space is left for the history: nothing was saved", {

@@ -10,7 +10,7 @@ import { History } from "./history.ts";
 import { readMessage } from "./shapes.ts";
 import type { VaultKey } from "./vault.ts";
 
-interface Place {
+export interface Place {
   readonly dataDir: string;
   /** A new connection under the same key each time. */
   open(): History;
