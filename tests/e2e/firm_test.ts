@@ -4,7 +4,7 @@ import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { blocksOf, PageShell } from "../support/page_blocks.ts";
-import { until } from "../support/patience.ts";
+import { HANG_MS, until } from "../support/patience.ts";
 import { chat, cli, newHome, ROOT, type Served, startServe } from "../support/serve.ts";
 
 const KEY = `sl1:${crypto.getRandomValues(new Uint8Array(32)).toBase64()}`;
@@ -194,7 +194,8 @@ Deno.test("firm: tokens, the record, an auditor, a log that cannot be written; n
     await t.step(
       "while the log cannot be written nothing is answered, and then it goes on",
       async () => {
-        const lock = new DatabaseSync(join(data, "audit.db"));
+        // The host may be signing a head just now.
+        const lock = new DatabaseSync(join(data, "audit.db"), { timeout: HANG_MS });
         lock.exec("BEGIN IMMEDIATE");
         try {
           // The reply's last frame waits for its line, which cannot be written.

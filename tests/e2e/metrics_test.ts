@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { chat, newHome, ROOT, startServe } from "../support/serve.ts";
-import { until } from "../support/patience.ts";
+import { HANG_MS, until } from "../support/patience.ts";
 
 const hasPrometheus = await Deno.stat("/usr/bin/promtool").then(() => true, () => false);
 if (!hasPrometheus) {
@@ -95,7 +95,8 @@ Deno.test({
 
       assert.equal(await (await fetch(`${url}/healthz`)).text(), "ok\n");
       assert.equal((await fetch(`${url}/readyz`)).status, 200);
-      const lock = new DatabaseSync(join(data, "audit.db"));
+      // The host may be signing a head just now.
+      const lock = new DatabaseSync(join(data, "audit.db"), { timeout: HANG_MS });
       lock.exec("BEGIN IMMEDIATE");
       try {
         await chat(served.proxyUrl, "hello").catch(() => {});
