@@ -1,4 +1,5 @@
 /** Writes a picture as PNG (W3C, "Portable Network Graphics", third edition). */
+import { crc32 } from "node:zlib";
 
 /** What every PNG begins with. */
 export const PNG_SIGNATURE: readonly number[] = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a];
@@ -35,7 +36,7 @@ export async function encodePng(rgb: Uint8Array, width: number): Promise<Uint8Ar
     chunk("IHDR", new Uint8Array(head.buffer)),
     chunk("IDAT", new Uint8Array(await new Response(packed).arrayBuffer())),
     chunk("IEND", new Uint8Array()),
-  ]).arrayBuffer().then((bytes) => new Uint8Array(bytes));
+  ]).bytes();
 }
 
 function chunk(type: string, data: Uint8Array): Uint8Array<ArrayBuffer> {
@@ -47,15 +48,3 @@ function chunk(type: string, data: Uint8Array): Uint8Array<ArrayBuffer> {
   view.setUint32(8 + data.length, crc32(bytes.subarray(4, 8 + data.length)));
   return bytes;
 }
-
-/** The standard's annex D. */
-function crc32(bytes: Uint8Array): number {
-  let crc = ~0;
-  for (const byte of bytes) crc = TABLE[(crc ^ byte) & 0xff]! ^ crc >>> 8;
-  return ~crc >>> 0;
-}
-
-const TABLE = Uint32Array.from({ length: 256 }, (_, n) => {
-  for (let bit = 0; bit < 8; bit++) n = n & 1 ? 0xedb88320 ^ n >>> 1 : n >>> 1;
-  return n;
-});
