@@ -12,6 +12,7 @@ import type { BuildFacts, PartList } from "../src/bundle/part_list.ts";
 import { PROGRAM_PERMISSIONS } from "../src/permissions.ts";
 import { RUNNER_V8_FLAGS } from "../src/supervisor/isolation.ts";
 import { VERSION } from "../src/version.ts";
+import { bundlePieces, WORKERS } from "./bundle_pieces.ts";
 import { carriedPackages } from "./compile_packages.ts";
 import { compress, holds, pack, sha256, type Source } from "./compile_parts.ts";
 import { findTarget, librariesOf, type Target } from "./compile_targets.ts";
@@ -76,14 +77,6 @@ const RUNNER_FLAGS = [
   "--allow-ffi",
   "--allow-read", // what it may really read is the sandbox's matter
   RUNNER_V8_FLAGS,
-];
-
-/** Programs of threads, which nothing imports: src/worker.ts starts them by these names. */
-const WORKERS = [
-  "history/worker_main",
-  "documents/parse_main",
-  "documents/parse_pdf_main",
-  "documents/scan_main",
 ];
 
 const PROGRAM_FLAGS = ["--unstable-worker-options", ...PROGRAM_PERMISSIONS];
@@ -201,16 +194,7 @@ async function main(): Promise<void> {
   // Bundled first, and compiled without a configuration: `deno compile` would take all of node_modules along.
   // In chunks, so that a command loads no more than it needs.
   const app = join(STAGE, "app");
-  await deno([
-    "bundle",
-    "--quiet",
-    "--platform=deno",
-    "--code-splitting",
-    "--outdir",
-    app,
-    "main.ts",
-    ...WORKERS.map((path) => `src/${path}.ts`),
-  ]);
+  await bundlePieces(app, env);
   const entry = join(app, "main.js");
   const parts = await sources(target);
   const build: BuildFacts = {

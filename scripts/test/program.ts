@@ -6,6 +6,7 @@
  *     deno run -A scripts/test/program.ts [--if-changed]
  */
 import { dirname, join } from "node:path";
+import { bundlePieces, WORKERS } from "../bundle_pieces.ts";
 import { newest, PROGRAM_SOURCES } from "../newest.ts";
 
 const ROOT = new URL("../../", import.meta.url).pathname;
@@ -15,13 +16,6 @@ export const PROGRAM_ENTRY = join(PROGRAM, "main.ts");
 
 /** Bundled files, where src/app/installation.ts and src/worker.ts find the rest from: two folders below the tree's root. */
 export const PIECES = "src/app";
-/** As in scripts/compile.ts: src/worker.ts starts them by name. */
-const WORKERS = [
-  "history/worker_main",
-  "documents/parse_main",
-  "documents/parse_pdf_main",
-  "documents/scan_main",
-];
 const COPIED = [
   "build/runner.js",
   "build/attacker.js",
@@ -35,16 +29,7 @@ const LINKED = ["node_modules", "build/vision"];
 async function makeProgram(): Promise<void> {
   const fresh = `${PROGRAM}.${Deno.pid}`;
   const pieces = join(fresh, PIECES);
-  const { success, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: [
-      ...["bundle", "--quiet", "--platform=deno", "--code-splitting", "--outdir", pieces],
-      ...["main.ts", ...WORKERS.map((path) => `src/${path}.ts`)],
-    ],
-    cwd: ROOT,
-    stdout: "null",
-    stderr: "piped",
-  }).output();
-  if (!success) throw new Error(new TextDecoder().decode(stderr));
+  await bundlePieces(pieces);
   // Its pieces are named from where they lie.
   const main = await Deno.readTextFile(join(pieces, "main.js"));
   await Deno.writeTextFile(
@@ -71,7 +56,8 @@ async function makeProgram(): Promise<void> {
 
 async function isCurrent(): Promise<boolean> {
   const made = await newest([PROGRAM_ENTRY]);
-  const madeOf = [...PROGRAM_SOURCES, "scripts/test/program.ts", ...COPIED];
+  const scripts = ["scripts/test/program.ts", "scripts/bundle_pieces.ts"];
+  const madeOf = [...PROGRAM_SOURCES, ...scripts, ...COPIED];
   return made > 0 && await newest(madeOf.map((path) => join(ROOT, path))) <= made;
 }
 
