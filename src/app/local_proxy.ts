@@ -26,7 +26,15 @@ import { readLaunch } from "./page_launch.ts";
 
 /** Whoever does not answer so small a request in this time is not ours. */
 const PROOF_TIMEOUT_MS = 10_000;
+/** One that this user's proxy has announced may be ours on a machine that is very busy. */
+const ANNOUNCED_TIMEOUT_MS = 60_000;
 const MAX_PROOF_BYTES = 4096;
+
+/**
+ * Nothing of this user's is on the port: nothing at all, or another program. Only then may somebody else be asked instead; a proxy
+ * that is slow, or that ends in the middle, is still the one that was meant.
+ */
+export class NoOwnProxy extends SecLlamaError {}
 
 export interface LocalProxy {
   readonly hostname: string;
@@ -48,8 +56,9 @@ export interface LocalRequest {
 
 /**
  * Asks the proxy, once it has proven itself.
- * @throws {SecLlamaError} `gateway-unreachable` if nothing listens, `peer-refused` if what listens is not this user's proxy (nothing but
- * a challenge was sent to it), `cancelled`.
+ * @throws {NoOwnProxy} `gateway-unreachable` if nothing listens, `peer-refused` if what listens is not this user's proxy (nothing but
+ * a challenge was sent to it).
+ * @throws {SecLlamaError} `gateway-unreachable` if it ends in the middle, or does not answer at all; `cancelled`.
  */
 export async function askLocalProxy(proxy: LocalProxy, ask: LocalRequest): Promise<Response> {
   refuseOthers(proxy);
@@ -66,13 +75,13 @@ export async function askLocalProxy(proxy: LocalProxy, ask: LocalRequest): Promi
     agent.destroy();
     if (cause instanceof SecLlamaError) throw cause;
     if (ask.signal.aborted) throw new SecLlamaError("cancelled", "cancelled");
-    throw unreachable(proxy, cause);
+    throw brokenOff(proxy, cause);
   }
 }
 
 /**
  * While no proxy of ours runs, any user of the machine may listen on its port.
- * @throws {SecLlamaError} `peer-refused`.
+ * @throws {NoOwnProxy} `peer-refused`.
  */
 function refuseOthers({ hostname, port }: LocalProxy): void {
   if (Deno.build.os !== "linux") return;
@@ -111,7 +120,7 @@ function oneConnection({ hostname, port }: LocalProxy): Agent {
   return agent;
 }
 
-/** @throws {SecLlamaError} `peer-refused`, `gateway-unreachable`. */
+/** @throws {SecLlamaError} As {@link askLocalProxy}. */
 async function prove(
   proxy: LocalProxy,
   key: Bytes | undefined,
@@ -119,7 +128,8 @@ async function prove(
   signal: AbortSignal,
 ): Promise<void> {
   const challenge = crypto.getRandomValues(new Uint8Array(CHALLENGE_BYTES));
-  const late = AbortSignal.timeout(PROOF_TIMEOUT_MS);
+  const timeoutMs = key === undefined ? PROOF_TIMEOUT_MS : ANNOUNCED_TIMEOUT_MS;
+  const late = AbortSignal.timeout(timeoutMs);
   let answer: unknown;
   try {
     const message = await send(proxy, agent, {
@@ -132,7 +142,7 @@ async function prove(
   } catch (cause) {
     if (signal.aborted) throw new SecLlamaError("cancelled", "cancelled");
     if ((cause as { code?: unknown })?.code === "ECONNREFUSED") throw unreachable(proxy, cause);
-    if (late.aborted) throw silent(proxy);
+    if (late.aborted) throw key === undefined ? stranger(proxy) : silent(proxy);
     throw await notOurs(proxy);
   }
   const signature = readSignature(answer);
@@ -259,12 +269,30 @@ async function notOurs({ hostname, port }: LocalProxy): Promise<SecLlamaError> {
   );
 }
 
-function silent({ hostname, port }: LocalProxy): SecLlamaError {
+function stranger({ hostname, port }: LocalProxy): SecLlamaError {
   return refused(
     `what listens on ${hostname}:${port} has not proven in ${
       PROOF_TIMEOUT_MS / 1000
     } seconds that it is SecLlama`,
-    "nothing was sent to it; if it is your serve, it hangs: end it and start it again; else use another port",
+  );
+}
+
+function silent({ hostname, port }: LocalProxy): SecLlamaError {
+  return new SecLlamaError(
+    "gateway-unreachable",
+    `the proxy on ${hostname}:${port} has not answered in ${ANNOUNCED_TIMEOUT_MS / 1000} seconds`,
+    {
+      hint: "nothing was sent to it; the machine may be very busy: try again, or end serve and " +
+        "start it again",
+    },
+  );
+}
+
+function brokenOff({ hostname, port }: LocalProxy, cause: unknown): SecLlamaError {
+  return new SecLlamaError(
+    "gateway-unreachable",
+    `the proxy on ${hostname}:${port} ended before it answered`,
+    { hint: "to see whether it runs again: secllama status", cause },
   );
 }
 
@@ -272,11 +300,11 @@ function refused(
   message: string,
   hint = "nothing was sent to it; end it, or use another port: secllama serve --proxy-port=N",
 ): SecLlamaError {
-  return new SecLlamaError("peer-refused", message, { hint });
+  return new NoOwnProxy("peer-refused", message, { hint });
 }
 
 function unreachable({ hostname, port }: LocalProxy, cause: unknown): SecLlamaError {
-  return new SecLlamaError("gateway-unreachable", `no proxy answers on ${hostname}:${port}`, {
+  return new NoOwnProxy("gateway-unreachable", `no proxy answers on ${hostname}:${port}`, {
     hint: "to start one: secllama serve; if it has another port: --proxy-port",
     cause,
   });

@@ -4,8 +4,9 @@ import { type AddressInfo, createServer as createTcpServer, type Socket } from "
 import { readChallenge } from "../api/proxy_identity.ts";
 import { ROUTES } from "../api/routes.ts";
 import { toBase64Url } from "../bytes.ts";
+import { SecLlamaError } from "../errors.ts";
 import { ProxyIdentity } from "../proxy/identity.ts";
-import { askLocalProxy, refuseTakenPort } from "./local_proxy.ts";
+import { askLocalProxy, NoOwnProxy, refuseTakenPort } from "./local_proxy.ts";
 
 /** A proxy that proves itself, and then does `next` with each request. */
 async function withProxy(
@@ -60,7 +61,12 @@ Deno.test("local proxy: who gives up while it waits for the answer is told so, a
 
 Deno.test("local proxy: a proven connection that closes is an error, and no second one is made without a proof", async () => {
   await withProxy("closes", async (ask) => {
-    await assert.rejects(ask(new AbortController().signal), { code: "gateway-unreachable" });
+    await assert.rejects(ask(new AbortController().signal), (error) => {
+      assert.ok(error instanceof SecLlamaError && !(error instanceof NoOwnProxy));
+      assert.equal(error.code, "gateway-unreachable");
+      assert.match(error.message, /ended before it answered/);
+      return true;
+    });
   });
 });
 

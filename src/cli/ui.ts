@@ -1,8 +1,8 @@
 /** `secllama ui`: the page to type in, with whatever it needs: the serve or proxy that runs, else one that ends with this command. */
-import { askLocalProxy, type LocalProxy } from "../app/local_proxy.ts";
+import { askLocalProxy, type LocalProxy, NoOwnProxy } from "../app/local_proxy.ts";
 import { pageAddress } from "../app/page_launch.ts";
 import { ROUTES } from "../api/routes.ts";
-import { EXIT, SecLlamaError } from "../errors.ts";
+import { EXIT } from "../errors.ts";
 import { listPairings } from "../keys/mod.ts";
 import { openInBrowser } from "./browser.ts";
 import { type Command, type CommandContext, flag } from "./command.ts";
@@ -53,7 +53,7 @@ async function runs(proxy: LocalProxy, signal: AbortSignal): Promise<boolean> {
     await answer.body?.cancel();
     return true;
   } catch (error) {
-    if (error instanceof SecLlamaError && error.code === "gateway-unreachable") return false;
+    if (error instanceof NoOwnProxy && error.code === "gateway-unreachable") return false;
     throw error;
   }
 }

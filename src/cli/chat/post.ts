@@ -1,10 +1,9 @@
 /** Where `secllama run` sends a request: to the proxy of this machine, or sealed from here to a gateway. */
-import type { LocalProxy } from "../../app/local_proxy.ts";
+import { type LocalProxy, NoOwnProxy } from "../../app/local_proxy.ts";
 import { JSON_TYPE } from "../../api/media_types.ts";
 import { isMetadata } from "../../api/routes.ts";
 import { type SealedFetch, sealedFetch } from "../../client/mod.ts";
 import { utf8 } from "../../bytes.ts";
-import { SecLlamaError } from "../../errors.ts";
 import { listPairings } from "../../keys/mod.ts";
 import { hardenSelf } from "../../sandbox/mod.ts";
 import { type CommandContext, stringOption } from "../command.ts";
@@ -51,10 +50,9 @@ export async function makePost(
     try {
       return await local(path, body, signal);
     } catch (error) {
-      // Whatever else listens there has got nothing: the gateway that this machine is paired with is asked instead.
-      const other = error instanceof SecLlamaError &&
-        ["gateway-unreachable", "peer-refused"].includes(error.code);
-      if (!other) throw error;
+      // Whatever else listens there has got nothing: the gateway that this machine is paired with is asked instead. Not where a proxy
+      // is slow: what was meant for the model of its serve is not sent to another machine.
+      if (!(error instanceof NoOwnProxy)) throw error;
       return await direct(path, body, signal);
     }
   };

@@ -14,7 +14,12 @@ import { readError } from "../../api/errors.ts";
 import { HINTS } from "../../hints.ts";
 import { pathOf, ROUTES } from "../../api/routes.ts";
 import { openVaultFrom } from "../../app/history.ts";
-import { askLocalProxy, type LocalProxy, type LocalRequest } from "../../app/local_proxy.ts";
+import {
+  askLocalProxy,
+  type LocalProxy,
+  type LocalRequest,
+  NoOwnProxy,
+} from "../../app/local_proxy.ts";
 import { SecLlamaError } from "../../errors.ts";
 import { CALLS, type HistoryCalls } from "../../history/calls.ts";
 import { listAll } from "../../history/export.ts";
@@ -98,9 +103,7 @@ async function runs(proxy: LocalProxy, signal: AbortSignal): Promise<boolean> {
     if (["not-found", "key-refused"].includes(error.code)) return false;
     throw error;
   } catch (error) {
-    if (
-      error instanceof SecLlamaError && ["gateway-unreachable", "peer-refused"].includes(error.code)
-    ) return false;
+    if (error instanceof NoOwnProxy) return false;
     throw error;
   }
 }

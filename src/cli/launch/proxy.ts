@@ -1,8 +1,8 @@
 /** The proxy that an agent is to use: the one that runs, once it has proven itself, else one for as long as the agent runs. */
-import type { LocalProxy } from "../../app/local_proxy.ts";
+import { type LocalProxy, NoOwnProxy } from "../../app/local_proxy.ts";
 import { proxyPermissions, selfArgv } from "../../app/role_command.ts";
 import { ROUTES } from "../../api/routes.ts";
-import { SecLlamaError, toSecLlamaError } from "../../errors.ts";
+import { SecLlamaError } from "../../errors.ts";
 import { type Post, postToProxy } from "../chat/ask.ts";
 import type { CommandContext } from "../command.ts";
 import { askedProxy, readSettings } from "../settings.ts";
@@ -28,7 +28,8 @@ export async function askedProxyOf(
   try {
     await (await post(ROUTES.version.path, undefined, context.signal)).body?.cancel();
   } catch (error) {
-    if (!start || toSecLlamaError(error).code !== "gateway-unreachable") throw error;
+    const isNothingThere = error instanceof NoOwnProxy && error.code === "gateway-unreachable";
+    if (!start || !isNothingThere) throw error;
     stop = await startProxy(proxy, context);
   }
   return {
