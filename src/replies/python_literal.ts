@@ -27,17 +27,29 @@ export function unescaped(text: string): string {
   });
 }
 
-/** What JSON writes otherwise. A text without an end takes the rest, so that each is looked at once. */
-const TOKEN =
-  /'[^'\\]*(?:\\[^][^'\\]*)*(?:'|\\?$)|"[^"\\]*(?:\\[^][^"\\]*)*(?:"|\\?$)|\b(?:True|False|None)\b|,(?=\s*[\]}])/g;
+/** A text. One without an end takes the rest, so that each is looked at once. */
+const TEXT = /'[^'\\]*(?:\\[^][^'\\]*)*(?:'|\\?$)|"[^"\\]*(?:\\[^][^"\\]*)*(?:"|\\?$)/;
+const TEXTS = new RegExp(TEXT, "g");
+/** What JSON writes otherwise; texts that stand side by side are one. */
+const TOKEN = new RegExp(
+  String.raw`(?:${TEXT.source})(?:\s*(?:${TEXT.source}))*|\b(?:True|False|None)\b|,(?=\s*[\]}])`,
+  "g",
+);
 const WORDS: Readonly<Record<string, string>> = { True: "true", False: "false", None: "null" };
 
-/** A list or an object as Python prints it; `undefined` if the text is none. In one go: a reply may hold a long one. */
+/** Whether a text has its end. */
+function isWhole(text: string): boolean {
+  return text.length > 1 && text.at(-1) === text[0];
+}
+
+/** A list or an object as Python reads it; `undefined` if the text is none. In one go: a reply may hold a long one. */
 export function pythonLiteral(text: string): unknown {
   const json = text.replace(TOKEN, (token) => {
     if (token === ",") return "";
-    if (/^["']/.test(token) && (token.length < 2 || token.at(-1) !== token[0])) return token;
-    return WORDS[token] ?? JSON.stringify(unescaped(token.slice(1, -1)));
+    if (!/^["']/.test(token)) return WORDS[token]!;
+    const texts = token.match(TEXTS)!;
+    if (!texts.every(isWhole)) return token;
+    return JSON.stringify(texts.map((text) => unescaped(text.slice(1, -1))).join(""));
   });
   try {
     return parseExact(json);

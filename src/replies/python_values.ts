@@ -114,7 +114,10 @@ const DIGITS: Readonly<Record<string, number>> = { x: 2, u: 4, U: 8 };
 /** What comes behind a value: a quote that none of them follows is of the text, as in `'it's'`, which LFM2's templates write. */
 const BEHIND = ",)]}:";
 
-/** @param prefix The letters in front, which were read. With `r` backslashes are as they stand; one in front of a quote keeps the text from its end. */
+/**
+ * Texts that stand side by side are one, as in Python; behind a quote that is of the text they are not, since then it is no Python.
+ * @param prefix The letters in front, which were read. With `r` backslashes are as they stand; one in front of a quote keeps the text from its end.
+ */
 export function* pythonString(
   source: Source,
   quote: string,
@@ -122,9 +125,8 @@ export function* pythonString(
   prefix = "",
 ): Reading<unknown> {
   const raw = /r/i.test(prefix);
-  const triple = yield* source.skip(quote.repeat(3));
-  if (!triple) yield* source.skip(quote);
-  const end = triple ? quote.repeat(3) : quote;
+  let end = yield* opening(source, quote);
+  let isPython = true;
   const text = new DraftText(into);
   const add = (more: string) => {
     text.add(more);
@@ -136,8 +138,14 @@ export function* pythonString(
     if (yield* source.skip(end)) {
       const space = yield* source.takeWhile((char) => /\s/.test(char));
       const next = yield* source.peek();
-      if (triple || next === undefined || BEHIND.includes(next)) return text.end();
-      add(quote + space);
+      if (next === undefined || BEHIND.includes(next)) return text.end();
+      if (isPython && !raw && (next === '"' || next === "'")) {
+        end = yield* opening(source, next);
+        continue;
+      }
+      if (end.length > 1) return text.end();
+      isPython = false;
+      add(end + space);
       continue;
     }
     yield* source.skip("\\");
@@ -145,6 +153,14 @@ export function* pythonString(
     if (escaped instanceof Cut) return escaped;
     add(escaped);
   }
+}
+
+/** Passes the quote, or three, that a text begins with, and says what ends it. */
+function* opening(source: Source, quote: string): Reading<string> {
+  const triple = quote.repeat(3);
+  if (yield* source.skip(triple)) return triple;
+  yield* source.skip(quote);
+  return quote;
 }
 
 /** A backslash that was read, and what stands behind it. */

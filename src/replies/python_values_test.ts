@@ -159,6 +159,38 @@ Deno.test("python's literals: a text with letters in front is one, and a raw one
   assert.deepEqual(said("[say(text=rb'\\d')]", 1), [{ text: "\\d" }]);
 });
 
+Deno.test("python's literals: texts side by side are one, as Python reads them", async () => {
+  const random = seeded(seeds(1)[0]!);
+  const one = (from: readonly string[]) => from[Math.floor(random() * from.length)]!;
+  const quotes = ["'", "'", '"', '"'].map((quote, at) => at % 2 === 0 ? quote : quote.repeat(3));
+  const text = () => {
+    const quote = one(quotes);
+    return quote + one(["", "a", "é", "\\n", "\\'", "it ", ", ", "]", "b)"]) + quote;
+  };
+  const texts = Array.from({ length: FULL ? 5000 : 500 }, () => {
+    let all = text();
+    for (let more = 1 + Math.floor(random() * 3); more > 0; more--) {
+      all += one(["", " ", "\n  "]) + text();
+    }
+    return all;
+  });
+  let read = 0;
+  const asked = texts.map((all) => ({ read: `(${all})` }));
+  for (const [at, wanted] of (await python(asked)).entries()) {
+    // Where quotes meet they may be other quotes than were meant, without an end.
+    if (typeof wanted !== "string") continue;
+    read++;
+    const all = texts[at]!;
+    // Python prints none of three quotes.
+    if (!/'''|"""/.test(all)) {
+      assert.deepEqual(pythonLiteral(`[${all}, 1]`), [wanted, 1], all);
+    }
+    assert.deepEqual(said(`[say(text=${all})]`, 1 + (at % 3)), [{ text: wanted }], all);
+    assert.deepEqual(said(`[say(text=[${all}, 1])]`, 2), [{ text: [wanted, 1] }], all);
+  }
+  assert.ok(read > texts.length / 2, `${read} of ${texts.length}`);
+});
+
 Deno.test("python's literals: a list that a template prints as Python does is a list where one is wanted, and text elsewhere", () => {
   const tools = new Tools([{
     name: "write",
