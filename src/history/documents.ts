@@ -34,20 +34,6 @@ export interface Unembedded {
   readonly texts: readonly string[];
 }
 
-/** A model that makes vectors of passages. */
-export interface EmbeddingModel {
-  readonly name: string;
-  /** Of its manifest. Another model of that name makes other vectors. */
-  readonly digest: string;
-}
-
-/** How far the vectors are. */
-export interface EmbeddingState {
-  readonly chosen: EmbeddingModel | null;
-  readonly passages: number;
-  readonly embedded: number;
-}
-
 const DAMAGED = { name: "", type: "text", size: 0, pages: null, passages: 0, added: 0 } as const;
 
 /** The documents of a database. */

@@ -10,34 +10,26 @@ import {
   type NewMessage,
   type Prompt,
   type SearchHit,
-  type StoredMessage,
   UNDO_MS,
 } from "../api/history.ts";
 import type { DocumentSummary, Passage, Scan } from "../api/documents.ts";
-import { utf8Decode } from "../bytes.ts";
 import { SecLlamaError } from "../errors.ts";
 import { wipe } from "../secret.ts";
 import { Database } from "./database.ts";
-import {
-  Documents,
-  type EmbeddingModel,
-  type EmbeddingState,
-  type Unembedded,
-} from "./documents.ts";
+import { Documents, type Unembedded } from "./documents.ts";
 import { Drawers } from "./drawers.ts";
+import { Embedding, type EmbeddingModel, type EmbeddingState } from "./embedding.ts";
 import { CONVERSATIONS, Entries, type Head, type Opened } from "./entries.ts";
 import { historyFolder } from "./folder.ts";
 import { readImport } from "./import/formats.ts";
 import { takeUp } from "./import/take_up.ts";
-import { openMessage, sealMessage, writeMessage } from "./message.ts";
+import { messagesOf, sealMessage, writeMessage } from "./message.ts";
 import { Register } from "./register.ts";
-import { KIND, open } from "./seal.ts";
 import { Filters, newestOf, Searcher, TextWriter } from "./search.ts";
-import { listOf, type ListOptions, sealSettings, summary, titleFor } from "./summaries.ts";
+import { settingsOf, writeSettings } from "./settings.ts";
+import { listOf, type ListOptions, summary, titleFor } from "./summaries.ts";
 import { refuseOldVault, type VaultKey } from "./vault.ts";
 import { writeMessages } from "./whole.ts";
-
-type ConversationSettings = NonNullable<ConversationFields["settings"]>;
 
 /** Conversations of one breath: some ten milliseconds. */
 const WARM = 200;
@@ -50,6 +42,7 @@ export class History implements Disposable {
   readonly #entries: Entries<Head>;
   readonly #drawers: Drawers;
   readonly #documents: Documents;
+  readonly #embedding: Embedding;
   readonly #register: Register;
   readonly #filters: Filters;
   readonly #now: () => number;
@@ -76,6 +69,7 @@ export class History implements Disposable {
     this.#entries = new Entries(this.#db, o.vault, CONVERSATIONS, this.#register);
     this.#drawers = new Drawers(this.#db, o.vault);
     this.#documents = new Documents(this.#db, o.vault);
+    this.#embedding = new Embedding(this.#db, this.#drawers, this.#documents);
     this.#filters = new Filters(this.#db, this.#register);
     this.#now = o.now ?? Date.now;
   }
@@ -103,7 +97,7 @@ export class History implements Disposable {
     };
     return this.#db.transaction(() => {
       const entry = this.#entries.add(head);
-      if (fields.settings !== undefined) this.#setSettings(entry, fields.settings);
+      if (fields.settings !== undefined) writeSettings(this.#db, entry, fields.settings);
       return { id: entry.id };
     });
   }
@@ -114,31 +108,15 @@ export class History implements Disposable {
    */
   get(id: string): Conversation {
     const entry = this.#visible(id);
-    const messages = this.#messages(entry);
+    const messages = messagesOf(this.#db, entry);
     const { messages: _count, ...shown } = summary(entry);
     const missing = entry.opened.head.messages - messages.length;
     return {
       ...shown,
-      settings: this.#settings(entry),
+      settings: settingsOf(this.#db, entry),
       messages,
       ...(missing > 0 ? { missing } : {}),
     };
-  }
-
-  #messages({ bytes, opened: { key } }: Opened): StoredMessage[] {
-    return this.#db.rows(
-      "SELECT position, sealed FROM messages WHERE conversation = ? ORDER BY position",
-      bytes,
-    ).map((row) => openMessage(key, bytes, Number(row["position"]), row["sealed"] as Uint8Array));
-  }
-
-  #settings({ bytes, opened: { key } }: Opened): Record<string, unknown> {
-    const sealed = this.#db.row("SELECT settings FROM conversations WHERE id = ?", bytes)
-      ?.["settings"] as Uint8Array | null | undefined;
-    if (!sealed) return {};
-    return JSON.parse(
-      utf8Decode(open(key, { kind: KIND.settings, conversation: bytes, position: 0 }, sealed)),
-    );
   }
 
   /** Changes what `fields` names. @throws {SecLlamaError} As {@link get} and {@link create}. */
@@ -147,14 +125,8 @@ export class History implements Disposable {
     const entry = this.#visible(id);
     const { settings, ...rest } = fields;
     this.#change(entry, { ...entry.opened.head, ...rest }, () => {
-      if (settings !== undefined) this.#setSettings(entry, settings);
+      if (settings !== undefined) writeSettings(this.#db, entry, settings);
     });
-  }
-
-  /** Within a transaction. */
-  #setSettings({ bytes, opened: { key } }: Opened, settings: ConversationSettings): void {
-    const sealed = sealSettings(key, bytes, settings);
-    this.#db.run("UPDATE conversations SET settings = ? WHERE id = ?", sealed, bytes);
   }
 
   /**
@@ -308,7 +280,7 @@ export class History implements Disposable {
   #takeUp(bytes: Uint8Array): Promise<ImportReport> {
     const known = this.#entries.readable().filter(({ opened: { head } }) => head.deleted === null);
     return takeUp(readImport(bytes), known, {
-      messagesOf: (entry) => this.#messages(entry),
+      messagesOf: (entry) => messagesOf(this.#db, entry),
       add: ({ messages, created, ...fields }, origin) =>
         this.#db.transaction(() => {
           const { id } = this.create(fields, created ?? this.#now(), origin);
@@ -359,19 +331,14 @@ export class History implements Disposable {
     return this.#documents.search(...asked);
   }
 
-  /** The model that makes vectors of documents, and how far it is. */
-  async embedding(): Promise<EmbeddingState> {
-    const chosen = (this.#drawers.read("embedding") ?? null) as EmbeddingModel | null;
-    return { chosen, ...await this.#documents.embedded(chosen?.digest) };
+  /** As Embedding.state. */
+  embedding(): Promise<EmbeddingState> {
+    return this.#embedding.state();
   }
 
-  /** Names another model for that; null: none, and the vectors there are end. @throws {SecLlamaError} `history-busy`. */
+  /** As Embedding.choose. */
   setEmbedding(chosen: EmbeddingModel | null): void {
-    this.#db.transaction(() => {
-      this.#drawers.write("embedding", chosen);
-      if (chosen === null) this.#documents.deleteVectors();
-    });
-    if (chosen === null) this.#db.forget();
+    this.#embedding.choose(chosen);
   }
 
   /** As Documents.unembedded. */
@@ -379,13 +346,9 @@ export class History implements Disposable {
     return this.#documents.unembedded(digest);
   }
 
-  /** As Documents.addVectors. @throws {SecLlamaError} `not-found` also for a model that is no more the one that was named. */
+  /** As Embedding.addVectors. */
   addVectors(...made: Parameters<Documents["addVectors"]>): void {
-    const chosen = this.#drawers.read("embedding") as EmbeddingModel | null | undefined;
-    if (chosen !== undefined && chosen?.digest !== made[1]) {
-      throw new SecLlamaError("not-found", "another model for embeddings was named, or none");
-    }
-    this.#documents.addVectors(...made);
+    this.#embedding.addVectors(...made);
   }
 
   #change(entry: Opened, head: Head, more: () => void = () => {}): void {

@@ -1,8 +1,9 @@
-/** A message as it lies in the database. */
+/** Messages as they lie in the database. */
 import type { NewMessage, StoredMessage } from "../api/history.ts";
 import { type Bytes, utf8, utf8Decode } from "../bytes.ts";
 import { secret } from "../secret.ts";
 import type { Database } from "./database.ts";
+import type { Opened } from "./entries.ts";
 import { KIND, open, seal } from "./seal.ts";
 
 /** A message for its position in a conversation. @param created Unix ms. */
@@ -30,6 +31,14 @@ export function writeMessage(
     position,
     sealed,
   );
+}
+
+/** All that are kept of a conversation, in the order in which they were saved. */
+export function messagesOf(db: Database, { bytes, opened: { key } }: Opened): StoredMessage[] {
+  return db.rows(
+    "SELECT position, sealed FROM messages WHERE conversation = ? ORDER BY position",
+    bytes,
+  ).map((row) => openMessage(key, bytes, Number(row["position"]), row["sealed"] as Uint8Array));
 }
 
 /** What is kept at a position of a conversation. */

@@ -21,7 +21,10 @@ import { KIND, open, seal } from "./seal.ts";
 const RECORD_BYTES = 32 * 1024;
 const MESSAGE = 0x1e;
 const TEXT = 0x1f;
-/** Conversations whose filters are read one by one, rather than all there are: a look-up takes as long as three or four rows of a scan. */
+/**
+ * Conversations whose filters are read one by one, rather than all there are: a look-up takes as long as three or four rows of a
+ * scan.
+ */
 const FEW = 1000;
 const SNIPPET_BEFORE = 60;
 const SNIPPET_CHARACTERS = 200;
@@ -98,7 +101,10 @@ function writeRecord(
   }
 }
 
-/** Writes the texts of a whole conversation that has none yet, each record once; within a transaction. Says what its head says of them. */
+/**
+ * Writes the texts of a whole conversation that has none yet, each record once; within a transaction. Says what its head says of
+ * them.
+ */
 export function writeTexts(
   db: Database,
   entry: Opened,

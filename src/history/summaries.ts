@@ -7,9 +7,7 @@ import {
   type NewMessage,
   TITLE_CHARACTERS,
 } from "../api/history.ts";
-import { utf8 } from "../bytes.ts";
 import type { Entry } from "./entries.ts";
-import { KIND, seal } from "./seal.ts";
 import { normalised } from "./normal.ts";
 
 /** What a list is to have. */
@@ -80,16 +78,6 @@ function order(a: Entry, b: Entry): number {
   const y = b.opened?.head;
   return Number(y?.pinned ?? false) - Number(x?.pinned ?? false) ||
     (y?.updated ?? 0) - (x?.updated ?? 0) || (a.id < b.id ? -1 : 1);
-}
-
-/** A conversation's settings, for their place. */
-export function sealSettings(
-  key: Uint8Array,
-  conversation: Uint8Array,
-  settings: Readonly<Record<string, unknown>>,
-): Uint8Array {
-  const place = { kind: KIND.settings, conversation, position: 0 };
-  return seal(key, place, utf8(JSON.stringify(settings)));
 }
 
 /** The title under which a conversation is kept: its own, else that of the user's first words. */

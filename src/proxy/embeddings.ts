@@ -11,7 +11,7 @@ import { utf8 } from "../bytes.ts";
 import type { SealedFetch } from "../client/mod.ts";
 import { SecLlamaError, toSecLlamaError } from "../errors.ts";
 import type { HistoryCalls } from "../history/calls.ts";
-import type { EmbeddingModel } from "../history/documents.ts";
+import type { EmbeddingModel } from "../history/embedding.ts";
 
 interface EmbeddingsOptions {
   /** Address of the gateway. */
