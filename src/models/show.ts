@@ -7,7 +7,8 @@ import { type GgufHeader, readGgufHeader } from "./gguf.ts";
 import { layersOf } from "./manifest.ts";
 import { formatModelfile } from "./modelfile.ts";
 import type { ParameterValue } from "./parameters.ts";
-import type { ListedModel, ModelStore, ResolvedModel } from "./store.ts";
+import type { ListedModel } from "./listed_model.ts";
+import type { ModelStore, ResolvedModel } from "./store.ts";
 
 /** `details` of a model, as every metadata answer carries it. */
 interface OllamaDetails {

@@ -22,8 +22,9 @@ import {
   type ResolvedModel,
 } from "./folder.ts";
 import { PullTransaction } from "./pull_transaction.ts";
-import { corrupt, describeBytes, type LayerKind, layersOf, MANIFEST_BYTES } from "./manifest.ts";
-import { NextAnswer } from "./next_answer.ts";
+import { type ListedModel, listedModel } from "./listed_model.ts";
+import { corrupt, describeBytes, type LayerKind, layersOf } from "./manifest.ts";
+import { ManifestDigests } from "./manifest_digests.ts";
 import { parseModelName } from "../api/model_name.ts";
 import { digestHex } from "./names.ts";
 import { OwnFolder } from "./own_folder.ts";
@@ -46,25 +47,6 @@ interface StoreOptions {
   readonly policy?: ModelPolicy;
 }
 
-/** A row of the list. `details` is missing, and `problem` says why, when the model cannot be used. */
-export type ListedModel =
-  & ListedFile
-  & (
-    | { readonly details: ModelDetails; readonly problem?: never }
-    | { readonly problem: SecLlamaError; readonly details?: never }
-  );
-
-interface ListedFile {
-  readonly name: string;
-  readonly source: ModelSource;
-  /** As in {@link ResolvedModel}; empty if the manifest cannot be read. */
-  readonly digest: string;
-  readonly manifestDigest: string;
-  /** Of all parts. */
-  readonly sizeBytes: number;
-  readonly modifiedAt: Date;
-}
-
 export class ModelStore {
   readonly #own: OwnFolder;
   readonly #folders: readonly ModelFolder[];
@@ -77,9 +59,7 @@ export class ModelStore {
   /** Details by file identity, so that a list does not read every header again. */
   readonly #details = new Map<string, ModelDetails>();
 
-  /** Digests of manifests by path, with the file that they were read from. */
-  readonly #manifests = new Map<string, { stamp: string; digest: string }>();
-  readonly #current = new NextAnswer<string | undefined>();
+  readonly #manifests: ManifestDigests;
 
   private constructor(dir: string, options: StoreOptions) {
     this.#own = new OwnFolder(absolute(dir), options.policy);
@@ -90,6 +70,7 @@ export class ModelStore {
       ? [this.#own]
       : [this.#own, new ModelFolder(absolute(ollamaDir), "ollama")];
     this.#demo = embeddedDemo === undefined ? undefined : new EmbeddedDemo(embeddedDemo);
+    this.#manifests = new ManifestDigests(this.#folders, this.#demo);
   }
 
   /**
@@ -171,33 +152,17 @@ export class ModelStore {
   }
 
   /**
-   * Whether the name still means this manifest. Asked for each request, so the manifest is read again only when its file
-   * is another, and a crowd asks the file system once.
+   * Whether the name still means this manifest. Asked for each request, so it costs little: see {@link ManifestDigests}.
    * @param name Canonical, as {@link resolve} gave it.
    */
   async isCurrent(name: string, manifestDigest: string): Promise<boolean> {
-    return await this.#current.ask(name, () => this.#digestNow(name)) === manifestDigest;
-  }
-
-  /** The digest of the manifest that a name means now. */
-  async #digestNow(name: string): Promise<string | undefined> {
-    for (const folder of this.#folders) {
-      const path = folder.manifestFile(parseModelName(name));
-      const info = await Deno.lstat(path).catch(() => undefined);
-      if (!info) continue;
-      const stamp = `${info.ino}|${info.size}|${info.mtime?.getTime()}`;
-      const known = this.#manifests.get(path);
-      if (known?.stamp === stamp) return known.digest;
-      const bytes = await readSmall(path, MANIFEST_BYTES);
-      const { digest } = describeBytes("", bytes ?? new Uint8Array(0));
-      this.#manifests.set(path, { stamp, digest: digestHex(digest) });
-      return digestHex(digest);
-    }
-    return name === DEMO_MODEL ? (await this.#demo?.resolve())?.manifestDigest : undefined;
+    return await this.#manifests.of(name) === manifestDigest;
   }
 
   /** Every model that can be resolved, newest first. A damaged one is listed with its `problem`. */
   async list(): Promise<ListedModel[]> {
+    const row = (name: string, source: ModelSource, resolve: () => Promise<ResolvedModel>) =>
+      listedModel({ name, source }, resolve, (model) => this.details(model));
     const rows: ListedModel[] = [];
     const seen = new Set<string>();
     for (const folder of this.#folders) {
@@ -205,12 +170,12 @@ export class ModelStore {
         const key = found.name.canonical;
         if (seen.has(key)) continue;
         seen.add(key);
-        rows.push(await this.#row(found.name.shown, folder.source, () => folder.resolve(found)));
+        rows.push(await row(found.name.shown, folder.source, () => folder.resolve(found)));
       }
     }
     const demo = this.#demo;
     if (demo && !seen.has(DEMO_MODEL)) {
-      rows.push(await this.#row(DEMO_MODEL, "embedded", () => demo.resolve()));
+      rows.push(await row(DEMO_MODEL, "embedded", () => demo.resolve()));
     }
     return rows.sort((a, b) =>
       b.modifiedAt.getTime() - a.modifiedAt.getTime() || (a.name < b.name ? -1 : 1)
@@ -382,30 +347,5 @@ export class ModelStore {
     if (await exists(upload)) return upload;
     const demo = await this.#demo?.resolve();
     return demo?.digest === `sha256:${hex}` ? demo.blobPath : undefined;
-  }
-
-  async #row(
-    name: string,
-    source: ModelSource,
-    resolve: () => Promise<ResolvedModel>,
-  ): Promise<ListedModel> {
-    let row: ListedFile = {
-      name,
-      source,
-      digest: "",
-      manifestDigest: "",
-      sizeBytes: 0,
-      modifiedAt: new Date(0),
-    };
-    try {
-      const model = await resolve();
-      const { digest, manifestDigest, modifiedAt } = model;
-      const sizeBytes = model.manifest.layers.reduce((sum, layer) => sum + layer.size, 0);
-      row = { ...row, digest, manifestDigest, modifiedAt, sizeBytes };
-      return { ...row, details: await this.details(model) };
-    } catch (error) {
-      if (!(error instanceof SecLlamaError)) throw error;
-      return { ...row, problem: error };
-    }
   }
 }

@@ -1,7 +1,7 @@
 /** `secllama list`. */
 import { ROUTES } from "../../api/routes.ts";
 import type { OllamaTag } from "../../models/show.ts";
-import type { ListedModel } from "../../models/store.ts";
+import type { ListedModel } from "../../models/listed_model.ts";
 import { findOllamaStore, offerOllamaStore } from "../../models/ollama_store.ts";
 import { type Command, type CommandContext, flag, JSON_OPTION } from "../command.ts";
 import { modelStoreFor } from "../installation.ts";

@@ -8,7 +8,7 @@ import { MAY_HEADER, modelNotFoundText, OLLAMA_API_VERSION } from "../../api/tex
 import { SecLlamaError } from "../../errors.ts";
 import { isSameModel, parseModelName, tryParseModelName } from "../../api/model_name.ts";
 import { ollamaTag, showModel } from "../../models/show.ts";
-import type { ListedModel } from "../../models/store.ts";
+import type { ListedModel } from "../../models/listed_model.ts";
 import type { GatewayContext } from "../context.ts";
 import type { ManagementEnv } from "../management.ts";
 import { elsewhere, isClientOf } from "../place.ts";
