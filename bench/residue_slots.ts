@@ -10,7 +10,7 @@ import { findRunnerPid } from "../src/sandbox/linux/measure.ts";
 import { makeLinuxPlan } from "../src/sandbox/linux/plan.ts";
 import { startRunner } from "../src/sandbox/linux/spawn.ts";
 import { runnerUser } from "../src/sandbox/linux/users.ts";
-import { runnerTarget } from "../src/supervisor/isolation.ts";
+import { runnerTarget } from "../src/supervisor/runner_target.ts";
 import { makeStage } from "../tests/sandbox/stage.ts";
 import { bitOf, nowMs, type Order } from "./residue_side.ts";
 

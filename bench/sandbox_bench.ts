@@ -6,7 +6,7 @@
 import { probeCapabilities } from "../src/sandbox/linux/capabilities.ts";
 import { startRunner } from "../src/sandbox/linux/spawn.ts";
 import { type LeftOut, planWithout } from "../src/sandbox/linux/testing.ts";
-import { runnerTarget } from "../src/supervisor/isolation.ts";
+import { runnerTarget } from "../src/supervisor/runner_target.ts";
 import { makeRandomGguf } from "../runner/engine/testing_gguf.ts";
 import { ATTACKER_MEMORY } from "../src/escape/run/all_attacks.ts";
 import { makeStage } from "../tests/sandbox/stage.ts";

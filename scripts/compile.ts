@@ -10,7 +10,7 @@
 import { dirname, join, resolve } from "node:path";
 import type { BuildFacts, PartList } from "../src/bundle/part_list.ts";
 import { PROGRAM_PERMISSIONS } from "../src/permissions.ts";
-import { RUNNER_V8_FLAGS } from "../src/supervisor/isolation.ts";
+import { RUNNER_V8_FLAGS } from "../src/supervisor/runner_target.ts";
 import { VERSION } from "../src/version.ts";
 import { bundlePieces, WORKERS } from "./bundle_pieces.ts";
 import { carriedPackages } from "./compile_packages.ts";

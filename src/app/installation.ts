@@ -11,7 +11,8 @@ import { cacheDirectory } from "../bundle/cache_folder.ts";
 import { carried } from "../bundle/carried.ts";
 import { openParts, type UnpackedParts } from "../bundle/unpacked.ts";
 import type { Program } from "../sandbox/mod.ts";
-import type { InstalledFiles, RunnerFiles } from "../supervisor/isolation.ts";
+import type { InstalledFiles } from "../supervisor/isolation.ts";
+import type { RunnerFiles } from "../supervisor/runner_target.ts";
 import { tempFolder } from "../temp_folder.ts";
 
 /** Of the source tree. */

@@ -1,7 +1,8 @@
 /** `secllama sandbox plan`: the argv and the layers that would be used for a model. Starts nothing. */
 import { EXIT, SecLlamaError } from "../errors.ts";
 import type { Plan, SandboxMode } from "../sandbox/mod.ts";
-import { limitedTarget, openSandbox, sandboxMode } from "../supervisor/isolation.ts";
+import { openSandbox, sandboxMode } from "../supervisor/isolation.ts";
+import { limitedTarget } from "../supervisor/runner_target.ts";
 import { type Command, type CommandContext, flag, JSON_OPTION, stringOption } from "./command.ts";
 import { openModelStore } from "../app/model_store.ts";
 import type { Settings } from "../config/settings.ts";

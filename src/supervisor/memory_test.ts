@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { privateMemory } from "./isolation.ts";
+import { privateMemory } from "./runner_target.ts";
 import { memoryBudget } from "./memory.ts";
 
 const ignore = Deno.build.os !== "linux" || Deno.uid() !== 0;
@@ -17,7 +17,7 @@ Deno.test({
     const from = (file: string) => JSON.stringify(join(ROOT, "src/supervisor", file));
     // What a runner may take follows it too, whatever the platform says of the machine.
     const program = `import { readMachineMemory } from ${from("memory.ts")};
-      import { limitedTarget } from ${from("isolation.ts")};
+      import { limitedTarget } from ${from("runner_target.ts")};
       const files = { deno: null, runner: "/bin/true", libDir: "/usr/lib" };
       const sandbox = { files, mode: "strict", platform: { memoryBytes: 2 ** 40 } };
       const { memory } = limitedTarget(sandbox, "/bin/true");

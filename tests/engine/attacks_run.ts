@@ -13,7 +13,7 @@ import { makeLinuxPlan } from "../../src/sandbox/linux/plan.ts";
 import { stage2More } from "../../src/sandbox/linux/policy.ts";
 import { startRunner } from "../../src/sandbox/linux/spawn.ts";
 import { inEnginesPlace } from "../../src/sandbox/linux/testing.ts";
-import { runnerTarget } from "../../src/supervisor/isolation.ts";
+import { runnerTarget } from "../../src/supervisor/runner_target.ts";
 import type { EngineKind } from "../../src/api/engine_kinds.ts";
 import type { Stage } from "../sandbox/matrix_run.ts";
 

@@ -9,7 +9,7 @@ import {
   probeCapabilities,
   type ProbeOptions,
 } from "../../src/sandbox/linux/capabilities.ts";
-import { runnerTarget } from "../../src/supervisor/isolation.ts";
+import { runnerTarget } from "../../src/supervisor/runner_target.ts";
 import { HANG_MS, settled } from "../support/patience.ts";
 import { notOn } from "../support/systems.ts";
 

@@ -13,7 +13,7 @@ import { type Gpu, openPlatform } from "../../src/sandbox/mod.ts";
 import { backendsIn, chooseGpu, mayBeTheGpu } from "../../src/supervisor/gpu.ts";
 import { libraryFolder } from "../../runner/engine/testing.ts";
 import { attackAll, ATTACKER_MEMORY } from "../../src/escape/run/all_attacks.ts";
-import { runnerTarget } from "../../src/supervisor/isolation.ts";
+import { runnerTarget } from "../../src/supervisor/runner_target.ts";
 import { until } from "../support/patience.ts";
 import { chat, cli, newHome, ROOT, startServe } from "../support/serve.ts";
 import { notOn } from "../support/systems.ts";

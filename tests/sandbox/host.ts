@@ -7,7 +7,7 @@ import { findRunnerPid } from "../../src/sandbox/linux/measure.ts";
 import { makeLinuxPlan } from "../../src/sandbox/linux/plan.ts";
 import { ProbeListeners } from "../../src/escape/linux_listeners.ts";
 import { capabilitiesWithout, startSabotaged } from "../../src/sandbox/linux/testing.ts";
-import { runnerTarget } from "../../src/supervisor/isolation.ts";
+import { runnerTarget } from "../../src/supervisor/runner_target.ts";
 import type { Stage } from "./matrix_run.ts";
 
 export interface HostOrder {

@@ -11,7 +11,7 @@ import { probeCapabilities } from "../../src/sandbox/linux/capabilities.ts";
 import { findRunnerPid, measureRunner } from "../../src/sandbox/linux/measure.ts";
 import { planWithout, startSabotaged } from "../../src/sandbox/linux/testing.ts";
 import type { LayerReport } from "../../src/sandbox/types.ts";
-import { runnerTarget } from "../../src/supervisor/isolation.ts";
+import { runnerTarget } from "../../src/supervisor/runner_target.ts";
 import type { Stage } from "./matrix_run.ts";
 
 export interface InheritedOrder {

@@ -8,7 +8,7 @@ import { FakeMacos, type FakeOptions } from "../../src/macos/fake_macos.ts";
 import { macosPlatform } from "../../src/sandbox/macos/platform.ts";
 import { MACOS_POLICY, SANDBOX_EXEC } from "../../src/sandbox/macos/plan.ts";
 import type { MacosHost } from "../../src/sandbox/macos/probe.ts";
-import { runnerTarget } from "../../src/supervisor/isolation.ts";
+import { runnerTarget } from "../../src/supervisor/runner_target.ts";
 
 const STRICT = "strict";
 const WEAK = "best-effort";

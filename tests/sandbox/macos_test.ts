@@ -12,7 +12,7 @@ import {
   makeMacosPlan,
   SANDBOX_EXEC,
 } from "../../src/sandbox/macos/plan.ts";
-import { runnerTarget } from "../../src/supervisor/isolation.ts";
+import { runnerTarget } from "../../src/supervisor/runner_target.ts";
 import { parameters, parse, permits, readProfile } from "../support/seatbelt.ts";
 
 const STRICT = "strict";

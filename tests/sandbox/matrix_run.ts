@@ -20,7 +20,7 @@ import {
   type AttackRunResult,
   type StartAttacker,
 } from "../../src/escape/run/attack_run.ts";
-import { runnerTarget } from "../../src/supervisor/isolation.ts";
+import { runnerTarget } from "../../src/supervisor/runner_target.ts";
 import type { StartOptions } from "../../src/sandbox/spawn.ts";
 import type { LayerReport, RunnerTarget } from "../../src/sandbox/types.ts";
 

@@ -7,7 +7,7 @@ import { printSteps } from "../../src/linux/testing_steps.ts";
 import { type LaunchHost, launchSteps, startSteps } from "../../src/sandbox/linux/launch_steps.ts";
 import { BASE_POLICY, GPU_POLICIES } from "../../src/sandbox/linux/policy.ts";
 import type { Companion, Gpu } from "../../src/sandbox/types.ts";
-import { runnerTarget } from "../../src/supervisor/isolation.ts";
+import { runnerTarget } from "../../src/supervisor/runner_target.ts";
 
 const STRICT = "strict";
 const MODEL = "/home/user/.local/share/secllama/models/blobs/sha256-00";

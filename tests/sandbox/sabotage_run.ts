@@ -18,7 +18,7 @@ import {
 } from "../../src/sandbox/linux/testing.ts";
 import { AttackRun } from "../../src/escape/run/attack_run.ts";
 import type { StartOptions } from "../../src/sandbox/spawn.ts";
-import { runnerTarget } from "../../src/supervisor/isolation.ts";
+import { runnerTarget } from "../../src/supervisor/runner_target.ts";
 import type { Stage } from "./matrix_run.ts";
 
 /** What is left out: a step of a table, a word of the argv, or nothing. */

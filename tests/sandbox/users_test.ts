@@ -12,7 +12,7 @@ import { makeLinuxPlan } from "../../src/sandbox/linux/plan.ts";
 import { BASE_POLICY } from "../../src/sandbox/linux/policy.ts";
 import { startRunner } from "../../src/sandbox/linux/spawn.ts";
 import { RUNNER_USERS, runnerUser } from "../../src/sandbox/linux/users.ts";
-import { runnerTarget } from "../../src/supervisor/isolation.ts";
+import { runnerTarget } from "../../src/supervisor/runner_target.ts";
 import { makeStage } from "./stage.ts";
 
 const SETPRIV = "/usr/bin/setpriv";
