@@ -26,7 +26,7 @@ import { type FleetStore, MemoryFleetStore, StoreSource } from "../src/fleet/sto
 import { startNats } from "../tests/fleet/nats.ts";
 import { GROWTH, growthPlot, PICTURE, type Point } from "./fleet_plot.ts";
 import { type KeySource, ManifestFile, openKeySource, type PairedClient } from "../src/keys/mod.ts";
-import { MemoryStore } from "../src/keys/stores/memory.ts";
+import { MemoryStore } from "../src/keys/stores/testing_memory.ts";
 
 const option = (name: string) => Deno.args.find((arg) => arg.startsWith(name));
 const named = Deno.args.filter((arg) => /^\d+x\d+$/.test(arg));

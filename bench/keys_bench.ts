@@ -23,7 +23,7 @@ import { KeyManager } from "../src/keys/keyset/manager.ts";
 import { ManifestFile } from "../src/keys/keyset/manifest_file.ts";
 import type { KeyStore } from "../src/keys/stores/store.ts";
 import { SecretServiceStore } from "../src/keys/stores/linux.ts";
-import { MemoryStore } from "../src/keys/stores/memory.ts";
+import { MemoryStore } from "../src/keys/stores/testing_memory.ts";
 import { missingPackages, startKeyring } from "../tests/keyring/daemon.ts";
 
 /** Median of `rounds` times of `work`, in ms. */

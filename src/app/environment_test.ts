@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import { openKeySource } from "../keys/mod.ts";
-import { MemoryStore } from "../keys/stores/memory.ts";
+import { MemoryStore } from "../keys/stores/testing_memory.ts";
 import { withFolder } from "../keys/testing.ts";
 import { unwanted } from "./environment.ts";
 import { authorityOf } from "./listen_address.ts";

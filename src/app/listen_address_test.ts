@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { loadConfig } from "../config/config.ts";
 import { openKeySource } from "../keys/mod.ts";
-import { MemoryStore } from "../keys/stores/memory.ts";
+import { MemoryStore } from "../keys/stores/testing_memory.ts";
 import { code, withFolder } from "../keys/testing.ts";
 import { authorityOf, gatewayListenAddress, pairingAddress } from "./listen_address.ts";
 

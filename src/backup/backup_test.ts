@@ -8,7 +8,7 @@ import { listPairings, openKeySource, PairingStore } from "../keys/mod.ts";
 import type { KeyManager } from "../keys/keyset/manager.ts";
 import { exportKeys } from "../keys/keyset/transfer.ts";
 import { newKdf } from "../keys/stores/envelope.ts";
-import { MemoryStore } from "../keys/stores/memory.ts";
+import { MemoryStore } from "../keys/stores/testing_memory.ts";
 import { code, managerAt, withFolder } from "../keys/testing.ts";
 import { ensureHostId } from "../keys/host_id.ts";
 import { makeBackup } from "./make.ts";

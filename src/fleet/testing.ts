@@ -6,7 +6,7 @@ import type { Bytes } from "../bytes.ts";
 import { SecLlamaError } from "../errors.ts";
 import type { KeySource } from "../keys/mod.ts";
 import { ManifestFile, openKeySource } from "../keys/mod.ts";
-import { MemoryStore } from "../keys/stores/memory.ts";
+import { MemoryStore } from "../keys/stores/testing_memory.ts";
 import { withFolder } from "../keys/testing.ts";
 import type { FleetPin } from "../sealed/member.ts";
 import { RECORDS } from "./bundle.ts";

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { HighWaterMark } from "./high_water.ts";
 import { destroyAll } from "./keyset/destroy_all.ts";
 import { openKeySource } from "./source.ts";
-import { MemoryStore } from "./stores/memory.ts";
+import { MemoryStore } from "./stores/testing_memory.ts";
 import { code, entriesOf, managerAt, withFolder } from "./testing.ts";
 
 /** A key file, without the time that its passphrase takes. */

@@ -24,7 +24,8 @@ export {
 } from "./clients/role.ts";
 export type { CallKind, CallTerms } from "../api/call_terms.ts";
 export { canonicalHours, isTimeZone } from "./clients/hours.ts";
-export { checkClientName, type ClientKeys, ClientRegistry } from "./clients/registry.ts";
+export type { ClientKeys } from "./clients/client_list_file.ts";
+export { checkClientName, ClientRegistry } from "./clients/registry.ts";
 export { type HostCredentials, KeyRing, type KeyRingOptions, type RingKey } from "./key_ring.ts";
 export type {
   AuditKeys,

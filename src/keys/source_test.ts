@@ -7,7 +7,7 @@ import { chooseBackend } from "./stores/backend.ts";
 import { encodeKey, kidOf, newKey } from "./keyset/kid.ts";
 import { openKeySource, openLastingKeySource } from "./source.ts";
 import type { KeyStore, StoreStatus } from "./stores/store.ts";
-import { MemoryStore } from "./stores/memory.ts";
+import { MemoryStore } from "./stores/testing_memory.ts";
 import { storeHint } from "./stores/packages.ts";
 import { code, entriesOf, managerAt, withFolder } from "./testing.ts";
 import { notOn } from "../../tests/support/systems.ts";

@@ -7,7 +7,7 @@ import { type KdfParameters, newKdf } from "./stores/envelope.ts";
 import type { KeyStore } from "./stores/store.ts";
 import { KeyManager } from "./keyset/manager.ts";
 import { denoFileSystem, type FileSystem, ManifestFile } from "./keyset/manifest_file.ts";
-import { MemoryStore } from "./stores/memory.ts";
+import { MemoryStore } from "./stores/testing_memory.ts";
 
 /** Runs `test` with the path of a temporary folder that is removed afterwards. */
 export async function withFolder(test: (folder: string) => Promise<void>): Promise<void> {

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import type { Bytes } from "../bytes.ts";
 import { openKeySource } from "./source.ts";
 import type { KeyStore } from "./stores/store.ts";
-import { MemoryStore } from "./stores/memory.ts";
+import { MemoryStore } from "./stores/testing_memory.ts";
 import { managerAt, Steps, withFolder } from "./testing.ts";
 
 /** A store that remembers every array of a key that crosses its interface, and can damage or lose what it hands out. */

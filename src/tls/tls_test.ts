@@ -6,7 +6,7 @@ import { listenerRules } from "../api/listener_rules.ts";
 import { serveHardened } from "../http/mod.ts";
 import { ManifestFile, openKeySource } from "../keys/mod.ts";
 import { code, managerAt, withFolder } from "../keys/testing.ts";
-import { MemoryStore } from "../keys/stores/memory.ts";
+import { MemoryStore } from "../keys/stores/testing_memory.ts";
 import { linux } from "../linux/libc.ts";
 import { silentLogger } from "../log.ts";
 import { clockWarnings, GatewayAuthority } from "./authority.ts";

@@ -17,7 +17,7 @@ import { readHostId } from "../../src/keys/host_id.ts";
 import { parseManifest } from "../../src/keys/keyset/manifest.ts";
 import { ManifestFile, openKeySource, PairingOffers } from "../../src/keys/mod.ts";
 import { FileStore } from "../../src/keys/stores/file.ts";
-import { MemoryStore } from "../../src/keys/stores/memory.ts";
+import { MemoryStore } from "../../src/keys/stores/testing_memory.ts";
 import { silentLogger } from "../../src/log.ts";
 import { GatewayAuthority } from "../../src/tls/authority.ts";
 

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { KeyManager } from "../../src/keys/keyset/manager.ts";
 import { ManifestFile } from "../../src/keys/keyset/manifest_file.ts";
 import { SecretServiceStore } from "../../src/keys/stores/linux.ts";
-import { MemoryStore } from "../../src/keys/stores/memory.ts";
+import { MemoryStore } from "../../src/keys/stores/testing_memory.ts";
 import { code, withFolder } from "../../src/keys/testing.ts";
 import { keyringIgnored, startKeyring } from "./daemon.ts";
 

@@ -13,7 +13,7 @@ import { pairByWords } from "../../src/client/pair_by_words.ts";
 import { derOfPem } from "../../src/client/pairing.ts";
 import { SecLlamaError } from "../../src/errors.ts";
 import { ManifestFile, openKeySource, PairingOffers } from "../../src/keys/mod.ts";
-import { MemoryStore } from "../../src/keys/stores/memory.ts";
+import { MemoryStore } from "../../src/keys/stores/testing_memory.ts";
 import { withFolder } from "../../src/keys/testing.ts";
 import { toPem } from "../../src/pem.ts";
 import { GatewayAuthority } from "../../src/tls/authority.ts";

@@ -5,7 +5,7 @@ import { inProportion } from "../../../tests/support/patience.ts";
 import { makeDocx, makePdf, makeScannedPdf, rgbImage } from "../../documents/testing.ts";
 import { SecLlamaError } from "../../errors.ts";
 import { openKeySource } from "../../keys/mod.ts";
-import { MemoryStore } from "../../keys/stores/memory.ts";
+import { MemoryStore } from "../../keys/stores/testing_memory.ts";
 import { withFolder } from "../../keys/testing.ts";
 import { PASTED_LINE_END, PasteFilter, type Piece } from "./line_reader.ts";
 import { SealedHistory } from "./sealed_history.ts";

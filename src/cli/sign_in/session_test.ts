@@ -1,7 +1,7 @@
 /** Going on with sessions: one after the other at one gateway, and beside one another at several. */
 import assert from "node:assert/strict";
 import { isOurs } from "../../app/places.ts";
-import { MemoryStore } from "../../keys/stores/memory.ts";
+import { MemoryStore } from "../../keys/stores/testing_memory.ts";
 import { code, withFolder } from "../../keys/testing.ts";
 import { goOn } from "./session.ts";
 

@@ -4,7 +4,7 @@
  * `signer` names covers every field; the revision, repeated in the key store, shows a list that was put back from earlier and
  * would make a revoked client welcome again.
  *
- * Pure: bytes in, bytes out. registry.ts reads and writes it.
+ * Pure: bytes in, bytes out. client_list_file.ts reads and writes it.
  */
 import { createHmac } from "node:crypto";
 import { type Bytes, equalConstantTime, fromHex, toHex, utf8, utf8Decode } from "../../bytes.ts";

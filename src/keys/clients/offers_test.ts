@@ -5,7 +5,7 @@ import { fromBase64Url, toBase64Url, toHex, utf8Decode } from "../../bytes.ts";
 import { suiteById } from "../../sealed/suite.ts";
 import { ManifestFile } from "../keyset/manifest_file.ts";
 import { openKeySource } from "../source.ts";
-import { MemoryStore } from "../stores/memory.ts";
+import { MemoryStore } from "../stores/testing_memory.ts";
 import { code, withFolder } from "../testing.ts";
 import { PairingOffers } from "./offers.ts";
 

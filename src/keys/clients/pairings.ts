@@ -74,7 +74,10 @@ export async function listPairings(dataDir: string): Promise<PairedGateway[]> {
   })).sort((a, b) => a.name.localeCompare(b.name));
 }
 
-/** The kind of store that the pairings in `dataDir` are in; undefined: there are none. @throws {SecLlamaError} As {@link listPairings}. */
+/**
+ * The kind of store that the pairings in `dataDir` are in; undefined: there are none. @throws {SecLlamaError} As {@link
+ * listPairings}.
+ */
 export async function pairingsBackend(dataDir: string): Promise<Backend | undefined> {
   return (await readFile(dataDir))?.backend;
 }

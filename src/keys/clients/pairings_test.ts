@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { listPairings, PairingStore } from "./pairings.ts";
-import { MemoryStore } from "../stores/memory.ts";
+import { MemoryStore } from "../stores/testing_memory.ts";
 import { FileStore } from "../stores/file.ts";
 import { code, withFolder } from "../testing.ts";
 

@@ -6,7 +6,7 @@ import { ClientRegistry } from "./registry.ts";
 import { ManifestFile } from "../keyset/manifest_file.ts";
 import type { KeySource } from "../key_source.ts";
 import { openKeySource } from "../source.ts";
-import { MemoryStore } from "../stores/memory.ts";
+import { MemoryStore } from "../stores/testing_memory.ts";
 import { code, entriesOf, managerAt, withFolder } from "../testing.ts";
 
 const sourceAt = (folder: string, store: MemoryStore, clientGraceMs?: number) =>

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { PairingStore } from "../clients/pairings.ts";
 import { type Backend, BACKEND_NAMES } from "../stores/store.ts";
-import { MemoryStore } from "../stores/memory.ts";
+import { MemoryStore } from "../stores/testing_memory.ts";
 import { managerAt, withFolder } from "../testing.ts";
 import { mayUseStore } from "./destroy_all.ts";
 import { KeyManager } from "./manager.ts";

@@ -7,7 +7,7 @@ import { encodeKey, kidOf, newKey } from "./kid.ts";
 import type { KeyManager } from "./manager.ts";
 import { ManifestFile } from "./manifest_file.ts";
 import { FileStore } from "../stores/file.ts";
-import { MemoryStore } from "../stores/memory.ts";
+import { MemoryStore } from "../stores/testing_memory.ts";
 import { code, managerAt, withFolder } from "../testing.ts";
 
 async function withKeyset(

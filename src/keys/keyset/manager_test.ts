@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { code, Died, managerAt, quickKdf, Steps, withFolder } from "../testing.ts";
 import { KeyManager } from "./manager.ts";
 import { ManifestFile } from "./manifest_file.ts";
-import { MemoryStore } from "../stores/memory.ts";
+import { MemoryStore } from "../stores/testing_memory.ts";
 import { exportKeys } from "./transfer.ts";
 
 const FULL = Deno.env.get("SECLLAMA_FULL") === "1";

@@ -5,7 +5,7 @@ import { SecLlamaError } from "../../errors.ts";
 import { SecretMap } from "../../secret.ts";
 import { parseClientList } from "../clients/client_list.ts";
 import { adoptPairings } from "../clients/pairings.ts";
-import { REVISION } from "../clients/registry.ts";
+import { REVISION } from "../clients/client_list_file.ts";
 import { HEAD, readHead } from "./keyset.ts";
 import { isCommitted, parseManifest, verifyManifest } from "./manifest.ts";
 import { commit, type Place, storeKeys } from "./transaction.ts";

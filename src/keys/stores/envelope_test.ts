@@ -4,7 +4,7 @@ import { deriveBoxKey, newKdf, openBox, parseBox, sealBox } from "./envelope.ts"
 import { FileStore } from "./file.ts";
 import { code, managerAt, quickKdf, withFolder } from "../testing.ts";
 import { exportKeys } from "../keyset/transfer.ts";
-import { MemoryStore } from "./memory.ts";
+import { MemoryStore } from "./testing_memory.ts";
 import { processorMs } from "../../../tests/support/patience.ts";
 
 const pass = () => utf8("a long passphrase");

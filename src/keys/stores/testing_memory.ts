@@ -1,9 +1,9 @@
-/** A key store in this process's memory. Nothing in it outlives the process. */
+/** For tests: a key store in this process's memory. Nothing in it outlives the process. Not part of the product. */
 import type { Bytes } from "../../bytes.ts";
 import type { Backend, KeyStore, StoreStatus } from "./store.ts";
 import { wipe } from "../../secret.ts";
 
-/** For a key that dies with its process, and for tests. */
+/** What `put` gave, by account. */
 export class MemoryStore implements KeyStore {
   /** "memory". */
   readonly backend: Backend = "memory";
