@@ -38,9 +38,6 @@ export function hasArtefact(release: Release, platform: string): boolean {
   return release.artefacts.some((a) => a.target.platform === platform);
 }
 
-/** All platforms, in the order of the table. */
-export const PLATFORMS: readonly string[] = TARGETS.map((target) => target.platform);
-
 const LIST_START = new TextEncoder().encode('{"schema":1,"build":{"version":');
 
 /**

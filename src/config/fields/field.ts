@@ -27,9 +27,9 @@ export interface Config {
   readonly parallel: number;
   /** Requests that may wait for a slot, per model. */
   readonly maxQueue: number;
-  /** Tokens per slot; 0: the model's own, at most 4096. */
+  /** Tokens of context, the most that a request gets; 0: as model and memory allow. */
   readonly contextLength: number;
-  /** Threads of inference; 0: one per core. */
+  /** Threads of inference; 0: one less than there are cores. */
   readonly threads: number;
   /** How the cache of the context is kept. */
   readonly kvCache: CacheType;
