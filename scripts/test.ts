@@ -205,7 +205,10 @@ async function lastSeconds(): Promise<Seconds> {
   return { ...FIRST_SECONDS, ...JSON.parse(text) };
 }
 
-/** Runs the tests in `lanes` processes at a time, with `more` in their environment. A group's output comes when it ends; that of one alone as it goes. */
+/**
+ * Runs the tests in `lanes` processes at a time, with `more` in their environment. A group's output comes when it ends; that of one
+ * alone as it goes.
+ */
 async function runTests(
   lanes: number,
   more: Readonly<Record<string, string>>,

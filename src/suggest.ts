@@ -1,8 +1,8 @@
 /** What somebody most likely meant to type. */
 
 /**
- * The candidate nearest to `word` by letters left out, put in, changed or swapped (Damerau and Levenshtein, the restricted form); undefined if
- * none is near: more than a third of the letters would have to change.
+ * The candidate nearest to `word` by letters left out, put in, changed or swapped (Damerau and Levenshtein, the restricted form);
+ * undefined if none is near: more than a third of the letters would have to change.
  * @example
  * ```ts
  * import assert from "node:assert/strict";

@@ -1,8 +1,8 @@
 /**
- * Pictures, sound and files in a request. A model that sees is given the pictures, one that hears the sounds: each becomes a marker in its message's text
- * (pictures.ts). Of a model that reads text only, and of sound and files, each is refused that a user sends now, and what is no
- * picture at all is said to be that. What a tool sent, or was sent before the last reply, cannot be taken back by anybody: where it
- * cannot be read, a text stands in its place.
+ * Pictures, sound and files in a request. A model that sees is given the pictures, one that hears the sounds: each becomes a marker
+ * in its message's text (pictures.ts). Of a model that reads text only, and of sound and files, each is refused that a user sends
+ * now, and what is no picture at all is said to be that. What a tool sent, or was sent before the last reply, cannot be taken back
+ * by anybody: where it cannot be read, a text stands in its place.
  */
 import { SecLlamaError } from "../../src/errors.ts";
 import type { Fields } from "./fields.ts";

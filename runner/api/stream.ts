@@ -36,7 +36,10 @@ export function jsonResponse(pieces: readonly string[]): Response {
 type Chunk = Uint8Array<ArrayBuffer>;
 export type Chunks = AsyncGenerator<Chunk, void, void>;
 
-/** The chunks, and after an error in their middle what `last` makes of it. One before the first is thrown on: it is an answer of its own. */
+/**
+ * The chunks, and after an error in their middle what `last` makes of it. One before the first is thrown on: it is an answer of its
+ * own.
+ */
 export async function* withLast(chunks: Chunks, last: (error: unknown) => Chunk): Chunks {
   let begun = false;
   try {

@@ -237,7 +237,10 @@ function* choose(
 /** Finds every place where the text of a token stands; they may overlap. */
 class TokenFinder {
   readonly #tokens = new Map<string, Known>();
-  /** The first two characters, or the one there is → lengths of texts that begin so, the longest first: few, where texts may be thousands. */
+  /**
+   * The first two characters, or the one there is → lengths of texts that begin so, the longest first: few, where texts may be
+   * thousands.
+   */
   readonly #lengths = new Map<string, number[]>();
   readonly #firsts: readonly string[];
   readonly #first: RegExp;

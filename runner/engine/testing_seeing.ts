@@ -4,8 +4,8 @@
  *
  * The projector has the layout of LLaVA's, or of Qwen2-VL's: one convolution averages the colour of each patch, one layer compares
  * it with eight colours. Qwen2-VL's takes four patches to a token, as many tokens as the picture needs, and its model counts rows
- * and columns as positions (M-RoPE), so that a picture takes fewer positions than cells. The model has one layer, whose heads attend to everything alike and carry on what the patches say; a colour's own
- * token ends the reply.
+ * and columns as positions (M-RoPE), so that a picture takes fewer positions than cells. The model has one layer, whose heads
+ * attend to everything alike and carry on what the patches say; a colour's own token ends the reply.
  */
 import { Keys, type Tensor, tokenizerKeys, VALUE, vocabulary } from "./testing_gguf.ts";
 import { type Fill, tensor, write } from "./testing_weights.ts";

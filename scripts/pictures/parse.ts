@@ -8,7 +8,8 @@
  *     edge app proxy plain "loopback"            client -> gateway cipher "sealed request"
  *     row                                        note gateway "reads the header only"
  *
- * `plain` and `cipher` say what passes, or what a program sees: plaintext or ciphertext. `none`: neither. `row` begins a new row of nodes.
+ * `plain` and `cipher` say what passes, or what a program sees: plaintext or ciphertext. `none`: neither. `row` begins a new row of
+ * nodes.
  */
 
 export const TONES = ["plain", "cipher", "none"] as const;

@@ -1,4 +1,7 @@
-/** About how many seconds the long test files take, for the order on a fresh clone; what a run measured replaces them. See CONTRIBUTING.md. */
+/**
+ * About how many seconds the long test files take, for the order on a fresh clone; what a run measured replaces them. See
+ * CONTRIBUTING.md.
+ */
 export const FIRST_SECONDS: Readonly<Record<string, number>> = {
   "runner/api/fairness_test.ts": 6,
   "runner/api/fields_fuzz_test.ts": 9,

@@ -1,6 +1,6 @@
 /**
- * What a model can do, in Ollama's words ("completion", "embedding", "tools", "thinking", "insert"), and "rerank". The runner decides by it, and
- * metadata says it: there is one answer.
+ * What a model can do, in Ollama's words ("completion", "embedding", "tools", "thinking", "insert"), and "rerank". The runner
+ * decides by it, and metadata says it: there is one answer.
  */
 import { abilities } from "./template/abilities.ts";
 import type { ChatTemplate } from "./template/chat.ts";

@@ -1,6 +1,7 @@
 /**
- * The page's launch secret, where the kernel does not say whose a connection is (macOS, Windows) or where tokens are asked for: the proxy writes it to the private
- * data folder at its start, `secllama ui` and the commands that ask the proxy read it there. It dies with the proxy.
+ * The page's launch secret, where the kernel does not say whose a connection is (macOS, Windows) or where tokens are asked for: the
+ * proxy writes it to the private data folder at its start, `secllama ui` and the commands that ask the proxy read it there. It dies
+ * with the proxy.
  */
 import { join } from "node:path";
 import { toBase64Url, utf8 } from "../bytes.ts";

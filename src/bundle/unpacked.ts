@@ -9,10 +9,10 @@
  *                .new-<uuid>/     half-written; removed by the next start
  * ```
  *
- * A process compares every file's SHA-256 with the list when it opens the folder, and afterwards, before each spawn, that each
- * is still the same file by device, inode, size, times, owner and mode; one that is not is hashed again. That finds damage, half-written files and
- * tampering by whoever could write there for a while. It does not stop malware of the same user, which can also write between
- * the check and the start: see SECURITY.md.
+ * A process compares every file's SHA-256 with the list when it opens the folder, and afterwards, before each spawn, that each is
+ * still the same file by device, inode, size, times, owner and mode; one that is not is hashed again. That finds damage,
+ * half-written files and tampering by whoever could write there for a while. It does not stop malware of the same user, which can
+ * also write between the check and the start: see SECURITY.md.
  */
 import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";

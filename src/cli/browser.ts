@@ -1,4 +1,7 @@
-/** Opens an address in the browser of this desktop. The address may hold a secret, so it is in no program's arguments where others see these. */
+/**
+ * Opens an address in the browser of this desktop. The address may hold a secret, so it is in no program's arguments where others
+ * see these.
+ */
 import { existsSync } from "node:fs";
 
 type Env = { readonly [name: string]: string | undefined };

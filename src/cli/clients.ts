@@ -1,4 +1,4 @@
-/** `secllama clients …`: whoever may use this gateway: machines, people, and the programs that have a token. */
+/** `secllama clients …`: the machines, people and programs that may use this gateway. */
 import { type LimitState, SecLlamaError } from "../errors.ts";
 import { standing, type Usage } from "../firm/limiter.ts";
 import { isAlive, Tokens } from "../firm/tokens.ts";

@@ -1,4 +1,7 @@
-/** `secllama status`: one screen on the serve that runs: what serves, who is here, what is enforced, the key's age, what was warned of. */
+/**
+ * `secllama status`: one screen on the serve that runs: what serves, who is here, what is enforced, the key's age, what was warned
+ * of.
+ */
 import { configured, gpuLine, isolationLine } from "../app/banner.ts";
 import {
   backendName,

@@ -4,10 +4,10 @@
  * ```
  * secllama-pair-1.<base64url(JSON {url, psk_id, psk, hid, issuer?, cert?, previous?})>.<CRC-32 of the JSON's bytes, 8 hex digits>
  * ```
- * `psk` is 32 bytes, `hid` the host's id of 16, or a fleet's with its `issuer`'s public key of 32, and `cert` a certificate's DER, all base64url without padding. `previous`
- * `{psk_id, psk}` is the key before this one, after a rotation and until this one has opened a reply. The line is a secret: whoever has it can
- * ask the host's models, as this client, until the host revokes it. The checksum finds a mangled paste and proves nothing
- * else. Uses web standards only, so that browsers can read it too.
+ * `psk` is 32 bytes, `hid` the host's id of 16, or a fleet's with its `issuer`'s public key of 32, and `cert` a certificate's DER,
+ * all base64url without padding. `previous` `{psk_id, psk}` is the key before this one, after a rotation and until this one has
+ * opened a reply. The line is a secret: whoever has it can ask the host's models, as this client, until the host revokes it. The
+ * checksum finds a mangled paste and proves nothing else. Uses web standards only, so that browsers can read it too.
  */
 import { type Bytes, fromBase64Url, toBase64Url, utf8, utf8Decode } from "../bytes.ts";
 import { SecLlamaError } from "../errors.ts";

@@ -10,7 +10,10 @@ export interface Piece {
   readonly text: string;
 }
 
-/** Passages of the pages, in their order; where a page is longer than one passage, cut at the end of a paragraph, a sentence or a word. */
+/**
+ * Passages of the pages, in their order; where a page is longer than one passage, cut at the end of a paragraph, a sentence or a
+ * word.
+ */
 export function chunksOf(pages: readonly Piece[]): Piece[] {
   return pages.flatMap(({ page, text }) => {
     const clean = tidied(text);

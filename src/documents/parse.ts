@@ -143,7 +143,10 @@ async function inThread<T>(
   }
 }
 
-/** What a thread says, that has read a stranger's file and may be a stranger itself since: in the form that it should have, or nothing. */
+/**
+ * What a thread says, that has read a stranger's file and may be a stranger itself since: in the form that it should have, or
+ * nothing.
+ */
 function saidBy<T>(data: unknown, read: (parsed: unknown) => T | undefined): Said<T> {
   const { parsed, why } = Object(data) as Readonly<Record<string, unknown>>;
   if (typeof why === "string") return { why: why.slice(0, 200) };

@@ -95,7 +95,8 @@ export class Heartbeat implements Disposable {
   }
 
   /**
-   * Where a client's model should be asked for, `<label>.<hid>`, of a host without a label its id alone; undefined: nobody else that is there has it.
+   * Where a client's model should be asked for, `<label>.<hid>`, of a host without a label its id alone; undefined: nobody else
+   * that is there has it.
    * @param o.without A host that was not reached, 32 hexadecimal digits. `here`: whether this host may be it.
    */
   place(o: { client: string; model: string; without?: string; here: boolean }): string | undefined {

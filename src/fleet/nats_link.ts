@@ -92,7 +92,10 @@ interface StreamAnswer {
   readonly cluster?: { readonly leader?: string };
 }
 
-/** Asks JetStream about the bucket's stream. @param timeout For its answer, ms. @throws {Error} With its `status` and `code`, if it refuses. */
+/**
+ * Asks JetStream about the bucket's stream. @param timeout For its answer, ms. @throws {Error} With its `status` and `code`, if it
+ * refuses.
+ */
 export async function askStream(
   connection: NatsConnection,
   what: "INFO" | "PURGE" | "UPDATE",

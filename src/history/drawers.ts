@@ -1,4 +1,7 @@
-/** What a user keeps beside conversations, a JSON document each: the prompt library, the model for embeddings. Sealed under the vault's key. */
+/**
+ * What a user keeps beside conversations, a JSON document each: the prompt library, the model for embeddings. Sealed under the
+ * vault's key.
+ */
 import { createHash } from "node:crypto";
 import { fromHex, toHex, utf8, utf8Decode } from "../bytes.ts";
 import { SecLlamaError } from "../errors.ts";

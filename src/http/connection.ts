@@ -128,9 +128,9 @@ export class Connection {
   }
 
   /**
-   * Since when it has shown nothing that is worth a place, on `performance.now()`: no request has come on it, or bytes of a request's
-   * body have not, whether its handler waits for them or not. 0: it was answered, and is only kept so that the client can read that. `undefined`: it is at work, or
-   * was before.
+   * Since when it has shown nothing that is worth a place, on `performance.now()`: no request has come on it, or bytes of a
+   * request's body have not, whether its handler waits for them or not. 0: it was answered, and is only kept so that the client can
+   * read that. `undefined`: it is at work, or was before.
    */
   get unprovenSince(): number | undefined {
     if (this.#phase === "linger") return 0;

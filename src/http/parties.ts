@@ -118,8 +118,9 @@ export class Places {
   }
 
   /**
-   * Of those who have at least as many as the newcomer's party, the largest first: the one that has sent no request, or no whole one,
-   * for longest, else the one that has waited longest for another request. So a flood, of the same user's or of another's, pushes out itself; a request that comes at once is served long before its turn.
+   * Of those who have at least as many as the newcomer's party, the largest first: the one that has sent no request, or no whole
+   * one, for longest, else the one that has waited longest for another request. So a flood, of the same user's or of another's,
+   * pushes out itself; a request that comes at once is served long before its turn.
    */
   #chooseVictim(newcomer: string | undefined): Connection | undefined {
     const held = new Map<string, Connection[]>();

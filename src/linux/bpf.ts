@@ -131,8 +131,8 @@ export class Assembler {
 
   /**
    * The program with its jumps resolved.
-   * @throws {RangeError} If a jump goes back, or one with a condition farther than 255 instructions, or the program is longer than the 4096
-   * that the kernel takes.
+   * @throws {RangeError} If a jump goes back, or one with a condition farther than 255 instructions, or the program is longer than
+   *   the 4096 that the kernel takes.
    */
   finish(): Instruction[] {
     if (this.#code.length > 4096) {

@@ -1,7 +1,7 @@
 /**
- * The interpreter: some 200 bytes of machine code that make the system calls of a table, one after the other, and stop at the
- * first that does not answer as the table says. It has no loop, no memory and no condition beyond that; all that is decided is
- * decided in the table, which TypeScript computes. `tests/sandbox/syscall_interpreter_test.ts` disassembles these bytes and compares them with
+ * The interpreter: some 200 bytes of machine code that make the system calls of a table, one after the other, and stop at the first
+ * that does not answer as the table says. It has no loop, no memory and no condition beyond that; all that is decided is decided in
+ * the table, which TypeScript computes. `tests/sandbox/syscall_interpreter_test.ts` disassembles these bytes and compares them with
  * the text beside them, and runs them.
  *
  * A record of the table, 96 bytes, 64-bit little-endian words:
@@ -13,8 +13,8 @@
  *     72  an error number that is as good; 0: none
  *     80  address and length of the text for the error line
  *
- * A comparison goes on if the bytes differ. If they are equal it goes on elsewhere, as it says, or stops. To stop: the text and the error's name are written to
- * standard error, and the process ends with 126. The last record's call is one that does not return.
+ * A comparison goes on if the bytes differ. If they are equal it goes on elsewhere, as it says, or stops. To stop: the text and the
+ * error's name are written to standard error, and the process ends with 126. The last record's call is one that does not return.
  */
 import type { Arch } from "./syscalls.ts";
 

@@ -1,4 +1,7 @@
-/** A long text, in blocks of a size that a browser lays out quickly: a block of 4 MB takes Chromium minutes on paper, 200 of 20 kB seconds. */
+/**
+ * A long text, in blocks of a size that a browser lays out quickly: a block of 4 MB takes Chromium minutes on paper, 200 of 20 kB
+ * seconds.
+ */
 
 const MOST = 20_000;
 

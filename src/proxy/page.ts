@@ -1,4 +1,7 @@
-/** The page that people type in, and the part of the proxy that is for it: what its requests may be, and the replies that it may ask for again. */
+/**
+ * The page that people type in, and the part of the proxy that is for it: what its requests may be, and the replies that it may ask
+ * for again.
+ */
 import { JSON_TYPE } from "../api/media_types.ts";
 import { RECEIPT_HEADER, RECEIPT_SECRET_HEADER, RECEIPT_WANTED } from "../api/receipt.ts";
 import type { Receipt } from "../api/reply_lines.ts";

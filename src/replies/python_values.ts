@@ -116,7 +116,8 @@ const BEHIND = ",)]}:";
 
 /**
  * Texts that stand side by side are one, as in Python; behind a quote that is of the text they are not, since then it is no Python.
- * @param prefix The letters in front, which were read. With `r` backslashes are as they stand; one in front of a quote keeps the text from its end.
+ * @param prefix The letters in front, which were read. With `r` backslashes are as they stand; one in front of a quote keeps the
+ * text from its end.
  */
 export function* pythonString(
   source: Source,

@@ -8,8 +8,8 @@
  *                   "SLM1" | hid[16] | u16 | method | u16 | target | t u64 | n[16] | SHA-256(body))
  * ```
  * Each `u16` is the length of what follows it; `hid` is the id of the host that is asked, so that a proof shown to one host is
- * nothing at another. A client of a fleet names that host in `h`, so that another one can say that it is another. It authenticates and hides nothing: names of models travel as they are, inside
- * TLS. Pure; the gateway verifies with a key that opens no message.
+ * nothing at another. A client of a fleet names that host in `h`, so that another one can say that it is another. It authenticates
+ * and hides nothing: names of models travel as they are, inside TLS. Pure; the gateway verifies with a key that opens no message.
  */
 import {
   type Bytes,

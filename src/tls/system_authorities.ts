@@ -13,7 +13,10 @@ const FILES = [
 ];
 const MAX_BYTES = 4 * 2 ** 20;
 
-/** Where they may be. On Windows these paths are below a drive's root, where every user may make folders: whoever did would be trusted. */
+/**
+ * Where they may be. On Windows these paths are below a drive's root, where every user may make folders: whoever did would be
+ * trusted.
+ */
 export function authorityFiles(os: typeof Deno.build.os = Deno.build.os): readonly string[] {
   return os === "windows" ? [] : FILES;
 }

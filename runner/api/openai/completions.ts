@@ -71,8 +71,9 @@ export const openaiCompletions: Handler = async (service, body, call, cancel) =>
 };
 
 /**
- * Texts and tokens are taken as they are, without a template, as vLLM, llama-server and LM Studio take them; or, if it is so
- * set, a text is a user's message, as in Ollama. With a `suffix` the model fills in what is between. `echoes`: what `echo` puts before each choice.
+ * Texts and tokens are taken as they are, without a template, as vLLM, llama-server and LM Studio take them; or, if it is so set, a
+ * text is a user's message, as in Ollama. With a `suffix` the model fills in what is between. `echoes`: what `echo` puts before
+ * each choice.
  */
 function parseRequests(service: Service, body: Fields, stream: boolean) {
   const model = service.checkModel(body.string("model"));

@@ -72,7 +72,10 @@ function readCount(text: string): number {
   return text === "0" ? Infinity : Number(text);
 }
 
-/** That there is no line of it would say that nobody did it. A line of a later version may have another. @throws {SecLlamaError} `usage`. */
+/**
+ * That there is no line of it would say that nobody did it. A line of a later version may have another. @throws {SecLlamaError}
+ * `usage`.
+ */
 function checkEvent(event: string): void {
   if ((AUDIT_EVENTS as readonly string[]).includes(event)) return;
   const meant = closest(event, AUDIT_EVENTS);

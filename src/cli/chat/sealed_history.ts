@@ -33,7 +33,10 @@ export class SealedHistory {
     this.#keys = keys;
   }
 
-  /** The lines, newest first; none if nothing is kept. @throws {SecLlamaError} `decrypt-failed`, `key-corrupt` for a newer version's, or what the key store throws. */
+  /**
+   * The lines, newest first; none if nothing is kept. @throws {SecLlamaError} `decrypt-failed`, `key-corrupt` for a newer
+   * version's, or what the key store throws.
+   */
   async read(): Promise<readonly string[]> {
     let bytes: Uint8Array<ArrayBuffer>;
     try {

@@ -13,7 +13,8 @@ const ENOUGH_TOKENS = 32_768;
 
 /**
  * @param asked Absent: the only model that can call tools.
- * @throws {SecLlamaError} `model-not-found`, `usage` if there are several, `bad-model` if it cannot call tools or its context is too small.
+ * @throws {SecLlamaError} `model-not-found`, `usage` if there are several, `bad-model` if it cannot call tools or its context is
+ *   too small.
  */
 export async function chooseModel(
   proxy: ProxyHandle,

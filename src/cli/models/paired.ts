@@ -1,4 +1,7 @@
-/** On a machine that is paired with a gateway, `list`, `show`, `ps` and `stop` mean that gateway's models: asked from here, with a proof. */
+/**
+ * On a machine that is paired with a gateway, `list`, `show`, `ps` and `stop` mean that gateway's models: asked from here, with a
+ * proof.
+ */
 import { JSON_TYPE } from "../../api/media_types.ts";
 import { readError } from "../../api/errors.ts";
 import { type SealedFetch, sealedFetch } from "../../client/mod.ts";

@@ -1,6 +1,7 @@
 /**
- * What other programs export, as conversations: ChatGPT's and Claude's `conversations.json`, Open WebUI's chats, Ollama's app database, and our own
- * JSON. A file is judged by what is in it, not by its name. Fields of a wrong type are left out; a message that is none is too.
+ * What other programs export, as conversations: ChatGPT's and Claude's `conversations.json`, Open WebUI's chats, Ollama's app
+ * database, and our own JSON. A file is judged by what is in it, not by its name. Fields of a wrong type are left out; a message
+ * that is none is too.
  */
 import { SecLlamaError } from "../../errors.ts";
 import { readMessage } from "../shapes.ts";
