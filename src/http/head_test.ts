@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { inProportion } from "../../tests/support/patience.ts";
 import { utf8 } from "../bytes.ts";
 import { SecLlamaError } from "../errors.ts";
 import { type Head, headEnd, type HeadPolicy, parseHead } from "./head.ts";
@@ -286,4 +287,14 @@ Deno.test("head: random bytes are refused as such, never otherwise", () => {
       assert.ok(error instanceof Refusal, `${JSON.stringify(text)}: ${error}`);
     }
   }
+});
+
+Deno.test("head: a run of spaces within a value costs time in proportion, and around it is left out", async () => {
+  const value = `a${"\t ".repeat(15_000)}b`;
+  await inProportion("two hundred of 30,000 spaces", () => {
+    for (let n = 0; n < 200; n++) {
+      const { fields } = parse("GET / HTTP/1.1", HOST, `X-A: \t ${value}\t `);
+      assert.deepEqual(fields.at(-1), ["x-a", value]);
+    }
+  });
 });

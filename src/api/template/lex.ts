@@ -51,7 +51,6 @@ const SPACES = " \t\r\n";
 const WORD = /[\p{L}\p{Nd}_]+/uy;
 const SPACE_RUN = /[ \t\r\n]+/y;
 const LEADING_SPACE = /^[ \t\r\n]+/;
-const TRAILING_SPACE = /[ \t\r\n]+$/;
 const QUOTED = /"(?:[^"\\\n]|\\[^\n])*"/y;
 const CHAR_CONSTANT = /'(?:[^'\\\n]|\\[^\n])*'/y;
 const RAW = /`[^`]*`/y;
@@ -60,6 +59,13 @@ const AFTER_NAME = /[ \t\r\n.,|:()]|\}\}|$/y;
 /** @throws {TemplateError} `parse`. */
 export function lex(source: string): Token[] {
   return new Lexer(source).run();
+}
+
+/** From the end: an expression would begin at each space anew, which of a megabyte of them takes hours. */
+function withoutSpaceAtEnd(text: string): string {
+  let end = text.length;
+  while (end > 0 && SPACES.includes(text[end - 1]!)) end--;
+  return text.slice(0, end);
 }
 
 class Lexer {
@@ -87,7 +93,7 @@ class Lexer {
         begin += text.length - rest.length;
         text = rest;
       }
-      if (open >= 0 && this.#hasLeftTrim(open + 2)) text = text.replace(TRAILING_SPACE, "");
+      if (open >= 0 && this.#hasLeftTrim(open + 2)) text = withoutSpaceAtEnd(text);
       if (text !== "") this.#push("text", begin, begin + text.length);
       if (open < 0) {
         this.#push("eof", end, end);
