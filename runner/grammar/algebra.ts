@@ -6,7 +6,7 @@ import { noNumber } from "./number_text.ts";
 import type { Properties } from "./object_rules.ts";
 import { positiveTerms } from "./positive.ts";
 import { naming, refuse } from "./refusal.ts";
-import type { SchemaDocument, SchemaNode } from "./schema_document.ts";
+import type { Keywords, SchemaDocument, SchemaNode } from "./schema_document.ts";
 import { fitsTerm } from "./term_values.ts";
 import {
   ANY_VALUE,
@@ -38,6 +38,8 @@ const LIMITS = {
 
 /** Parts of terms that are copied for one step of the budget. */
 const UNITS_PER_STEP = 4;
+/** Steps for the terms of one schema, besides what its keywords take. */
+const STEPS_PER_SCHEMA = 4;
 
 export class Algebra extends MadeOnce {
   readonly document: SchemaDocument;
@@ -46,6 +48,7 @@ export class Algebra extends MadeOnce {
   readonly properties = new WeakMap<ObjectRules, Properties>();
   readonly #expanded = new Map<Literal, readonly Term[]>();
   readonly #open = new Set<Literal>();
+  readonly #lists = new WeakMap<readonly unknown[], readonly Literal[]>();
   readonly #terms = new Map<string, readonly Term[]>();
   readonly #empty = new Map<string, boolean>();
   readonly #fields = new WeakMap<ObjectRules, { named: Map<string, Literal[]>; rest: Field[] }>();
@@ -59,7 +62,7 @@ export class Algebra extends MadeOnce {
   constructor(document: SchemaDocument, budget: Budget) {
     super(budget);
     this.document = document;
-    this.checker = new ValueChecker(document, {
+    this.checker = new ValueChecker(document, budget, {
       pattern: (source, reading, { pointer }) =>
         naming("pattern", pointer, () => this.pattern(source, reading)),
       format: (name, { pointer }) => naming("format", pointer, () => this.format(name))?.rough,
@@ -104,8 +107,19 @@ export class Algebra extends MadeOnce {
     return made;
   }
 
+  /** The schemas of a keyword that has a list of them; none where it is absent. */
+  list(node: SchemaNode, keyword: string): readonly Literal[] {
+    const schemas = (node.schema as Keywords)[keyword] as readonly unknown[] | undefined;
+    if (schemas === undefined) return [];
+    const known = this.#lists.get(schemas) ??
+      schemas.map((_, at) => this.literal(this.document.child(node, keyword, at)));
+    this.#lists.set(schemas, known);
+    return known;
+  }
+
   /** What values fit a conjunction. */
   terms(of: Formula): readonly Term[] {
+    this.budget.look(1 + of.length);
     const key = of.join();
     const known = this.#terms.get(key);
     if (known !== undefined) return known;
@@ -117,6 +131,7 @@ export class Algebra extends MadeOnce {
 
   /** Whether it is certain that no value fits. */
   isEmpty(of: Formula): boolean {
+    this.budget.look(1 + of.length);
     if (of.includes(this.no)) return true;
     const key = of.join();
     const known = this.#empty.get(key);
@@ -182,6 +197,7 @@ export class Algebra extends MadeOnce {
     }
     const found: Literal[] = [...fields.named.get(name) ?? []];
     for (const field of fields.rest) {
+      this.budget.look(looksOf(field, name));
       if (field.kind === "name") {
         if (!this.fits(field.value, name)) found.push(this.no);
       } else if (touches(field, name)) found.push(field.value);
@@ -237,12 +253,17 @@ export class Algebra extends MadeOnce {
   /** The terms of one schema or of its opposite. */
   expand(literal: Literal): readonly Term[] {
     const known = this.#expanded.get(literal);
-    if (known !== undefined) return known;
+    if (known !== undefined) {
+      this.budget.look(1);
+      return known;
+    }
     const node = this.document.at(literal >> 1);
     if (this.#open.size >= LIMITS.depth) {
       refuse("$ref", node.pointer, `it leads through more than ${LIMITS.depth} schemas`);
     }
     if (this.#open.has(literal)) refuse("$ref", node.pointer, "it refers to itself without end");
+    // Again, where it was begun before a pause.
+    this.budget.take(STEPS_PER_SCHEMA);
     this.#open.add(literal);
     try {
       const terms = this.#keeping(() =>
@@ -264,6 +285,12 @@ function setOf(names: readonly string[]): ReadonlySet<string> {
   const set = sets.get(names) ?? new Set(names);
   sets.set(names, set);
   return set;
+}
+
+/** Patterns that a name is held to, by its characters. */
+function looksOf(field: Field, name: string): number {
+  if (field.kind === "matching") return 1 + name.length;
+  return field.kind === "others" ? 1 + field.matching.length * (1 + name.length) : 1;
 }
 
 /** Whether a field's value is asked of the property `name`; where readings of a pattern differ, it is. */

@@ -34,6 +34,9 @@ export const MOST_IN_A_PIECE = 4 * STEPS_PER_PIECE;
 /** Steps for a state of listed texts, or one that is written as a rule. */
 export const STEPS_PER_STATE = 5;
 
+/** Edges, members of a list and characters of a key that are looked at for one step. */
+const LOOKS_PER_STEP = 8;
+
 /** What all automata of one schema may come to, in all and in one piece. */
 export class Budget {
   #left: number;
@@ -50,6 +53,11 @@ export class Budget {
     if (this.#left < 0 || this.#piece > MOST_IN_A_PIECE) {
       throw new Inexpressible("it makes the grammar too large");
     }
+  }
+
+  /** For what is only looked at: edges, members of lists, names. @throws {Inexpressible} when a limit is reached. */
+  look(count: number): void {
+    this.take(count / LOOKS_PER_STEP);
   }
 
   /** Others have worked meanwhile. */
@@ -75,8 +83,6 @@ function* nothing(): Work<void> {}
 
 /** States of one automaton. */
 const MAX_STATES = 12_000;
-/** Rounds of making an automaton smaller: one that needs more is left as it is, and as good. */
-const MAX_ROUNDS = 60;
 
 export const NOTHING: Automaton = { states: [{ accepts: false, edges: [] }] };
 
@@ -130,6 +136,8 @@ export function* exploreWork<T>(
       else out.push({ from, to, target: id });
     }
     budget.take(1 + out.length);
+    // Those that were joined cost as much to make.
+    budget.look(edges.length);
     states.push({ accepts, edges: out });
     // What an edge is made of costs more than the edge.
     looked += 64 + 8 * edges.length;
@@ -137,30 +145,13 @@ export function* exploreWork<T>(
     looked = 0;
     yield;
   }
-  return yield* tidyWork({ states });
-}
-
-/** Without states that lead to no end, and made as small as it can be. */
-function* tidyWork(automaton: Automaton): Work<Automaton> {
-  return yield* minimise(yield* trimWork(automaton));
+  // Without states that lead to no end, and made as small as it can be.
+  return yield* minimise(yield* trimWork({ states }), budget);
 }
 
 /** Without states that lead to no end. */
 export function* trimWork({ states }: Automaton): Work<Automaton> {
-  const before: number[][] = states.map(() => []);
-  let looked = 0;
-  for (const [from, { edges }] of states.entries()) {
-    let last = -1;
-    for (const { target } of edges) {
-      // Of many edges in a row to one state, one tells as much.
-      if (target !== last) before[target]!.push(from);
-      last = target;
-    }
-    looked += 1 + edges.length;
-    if (looked < EDGES_PER_YIELD) continue;
-    looked = 0;
-    yield;
-  }
+  const before = yield* statesBefore(states);
   const alive = new Set<number>();
   const queue = states.flatMap(({ accepts }, id) => accepts ? [id] : []);
   for (let id; (id = queue.pop()) !== undefined;) {
@@ -203,39 +194,91 @@ function* renumber(states: readonly State[], classOf: (id: number) => number): W
   return { states: out };
 }
 
-/** Moore's algorithm: splits groups of states until those of a group go on alike. */
-function* minimise(automaton: Automaton): Work<Automaton> {
+/** What a state goes on to, by the groups of its targets: as a text, which is the same for states that go on alike. */
+function nameOf({ edges }: State, groups: readonly number[]): string {
+  let name = "";
+  let [lastTo, lastGroup] = [-2, -1];
+  for (const { from, to, target } of edges) {
+    const group = groups[target]!;
+    if (from !== lastTo + 1 || group !== lastGroup) name += `,${lastTo}|${from}>${group}`;
+    [lastTo, lastGroup] = [to, group];
+  }
+  return `${name},${lastTo}`;
+}
+
+/**
+ * Splits groups of states until those of a group go on alike (Moore). Of a group that splits, the largest part stays what it is, so that
+ * a state is renamed a few times only (Hopcroft); and only states that lead to renamed ones are looked at again.
+ */
+function* minimise(automaton: Automaton, budget: Budget): Work<Automaton> {
   const { states } = automaton;
-  let groups: number[] = states.map(({ accepts }) => accepts ? 1 : 0);
-  let count = new Set(groups).size;
-  for (let round = 0;; round++) {
-    if (round === MAX_ROUNDS) return automaton;
-    const names = new Map<string, number>();
-    const next: number[] = [];
-    let looked = 0;
-    for (const [id, { edges }] of states.entries()) {
-      let name = `${groups[id]}`;
-      let [lastTo, lastGroup] = [-2, -1];
-      for (const { from, to, target } of edges) {
-        const group = groups[target]!;
-        if (from !== lastTo + 1 || group !== lastGroup) name += `,${lastTo}|${from}>${group}`;
-        [lastTo, lastGroup] = [to, group];
-      }
-      name += `,${lastTo}`;
-      const known = names.get(name) ?? names.size;
-      names.set(name, known);
-      next.push(known);
-      looked += 1 + edges.length;
+  const before = yield* statesBefore(states);
+  const groups: number[] = states.map(({ accepts }) => accepts ? 1 : 0);
+  const members: Set<number>[] = [new Set(), new Set()];
+  groups.forEach((group, id) => members[group]!.add(id));
+  let looked = 0;
+  for (let open: Iterable<number> = states.keys(), again = true; again;) {
+    /** The states to be looked at, by their groups and by how they go on. */
+    const found = new Map<number, Map<string, number[]>>();
+    for (const id of open) {
+      const state = states[id]!;
+      const parts = found.get(groups[id]!) ?? new Map<string, number[]>();
+      found.set(groups[id]!, parts);
+      const name = nameOf(state, groups);
+      const part = parts.get(name);
+      if (part === undefined) parts.set(name, [id]);
+      else part.push(id);
+      budget.look(1 + state.edges.length);
+      looked += 8 + state.edges.length;
       if (looked < EDGES_PER_YIELD) continue;
       looked = 0;
       yield;
     }
-    groups = next;
-    yield;
-    if (names.size === count) break;
-    count = names.size;
+    const renamed: number[] = [];
+    for (const [group, parts] of found) {
+      const all = members[group]!;
+      const lists = [...parts.values()];
+      const seen = lists.reduce((sum, list) => sum + list.length, 0);
+      // Those that were not looked at go on as they did: they are a part as well.
+      if (lists.length === 1 && seen === all.size) continue;
+      const largest = lists.reduce((most, list) => list.length > most.length ? list : most);
+      if (all.size - seen < largest.length) {
+        const others = new Set(lists.flat());
+        if (seen < all.size) lists.push([...all].filter((id) => !others.has(id)));
+        lists.splice(lists.indexOf(largest), 1);
+      }
+      for (const list of lists) {
+        const added = members.push(new Set(list)) - 1;
+        for (const id of list) {
+          all.delete(id);
+          groups[id] = added;
+          renamed.push(id);
+        }
+      }
+    }
+    const next = new Set<number>();
+    for (const id of renamed) for (const one of before[id]!) next.add(one);
+    [open, again] = [next, next.size > 0];
   }
   return yield* renumber(states, (id) => groups[id]!);
+}
+
+/** From where each state is reached; of many edges in a row to one state, one tells as much. */
+function* statesBefore(states: readonly State[]): Work<number[][]> {
+  const before: number[][] = states.map(() => []);
+  let looked = 0;
+  for (const [from, { edges }] of states.entries()) {
+    let last = -1;
+    for (const { target } of edges) {
+      if (target !== last) before[target]!.push(from);
+      last = target;
+    }
+    looked += 1 + edges.length;
+    if (looked < EDGES_PER_YIELD) continue;
+    looked = 0;
+    yield;
+  }
+  return before;
 }
 
 /** Texts that both accept. */
@@ -253,6 +296,7 @@ export function* bothWork(a: Automaton, b: Automaton, budget: Budget): Work<Auto
     ([x, y]) => `${x},${y}`,
     ([x, y]) => {
       const [one, two] = [a.states[x]!, b.states[y]!];
+      budget.look(one.edges.length + two.edges.length);
       const edges: { from: number; to: number; target: readonly [number, number] }[] = [];
       for (let i = 0, j = 0; i < one.edges.length && j < two.edges.length;) {
         const [e, f] = [one.edges[i]!, two.edges[j]!];

@@ -16,6 +16,8 @@ import { isQuick, type Strings, stringsWork } from "./string_text.ts";
 import type { StringRules } from "./terms.ts";
 import { wordsWork } from "./words.ts";
 
+/** UTF-16 units of a key that are made and looked up for one look. */
+const UNITS_PER_LOOK = 64;
 /** Characters, edges and pairs of states, of which an automaton is made in no piece of its own. */
 const SMALL = 1024;
 
@@ -56,6 +58,7 @@ export class MadeOnce {
     if (isQuick(rules)) return runAtOnce(stringsWork(rules, this.budget));
     const { least, most, languages } = rules;
     const key = JSON.stringify([whole, least, most, ...languages.map((one) => one.key)]);
+    this.budget.look(languages.length + key.length / UNITS_PER_LOOK);
     return kept(this.#strings, key, () => stringsWork(rules, this.budget, whole));
   }
 
@@ -71,6 +74,7 @@ export class MadeOnce {
       return id;
     });
     const name = `${ids.join()} ${key}`;
+    this.budget.look(key.length / UNITS_PER_LOOK);
     // Small ones are kept as well: what is made of them is found again by their numbers.
     if (!this.#derived.has(name) && sizeOf(key, from) < SMALL) {
       runAtOnce(keep(this.#derived, name, work()));

@@ -47,8 +47,7 @@ function opposites(algebra: Algebra, node: SchemaNode): readonly Term[] {
     return algebra.expand(not(document.target(node)));
   }
   const literal = (...path: (string | number)[]) => algebra.literal(document.child(node, ...path));
-  const list = (keyword: string) =>
-    (schema[keyword] as unknown[] | undefined ?? []).map((_, at) => literal(keyword, at));
+  const list = (keyword: string) => algebra.list(node, keyword);
   const out: Term[] = [];
   const add = (terms: readonly Term[]) => {
     // References may lead to the same schema in thousands of ways.

@@ -45,6 +45,22 @@ import {
 
 export type Reading = "must" | "may";
 
+/** How a pattern is turned into a language. */
+interface How {
+  readonly reading: Reading;
+  readonly budget: Budget;
+  /** Parts that were gone into, in all. */
+  readonly parts: { count: number };
+}
+
+/**
+ * Parts that are gone into. A pattern as it is read has fewer; where anchors are repeated, what is repeated is gone into many times,
+ * and the call stack must hold what comes of it.
+ */
+const MOST_PARTS = 2500;
+/** Steps for a part that is gone into. */
+const STEPS_PER_PART = 8;
+
 /** Digits that a number without end may have: small models love to go on. */
 const MOST_DIGITS = 20;
 
@@ -52,7 +68,7 @@ const MOST_DIGITS = 20;
 export function* patternWork(source: string, reading: Reading, budget: Budget): Work<Automaton> {
   for (const name of propertyNames(source).slice(0, MOST_PROPERTIES)) yield* propertyWork(name);
   const tree = readPattern(source);
-  const found = follow(tree, always(ANY_TEXT), reading);
+  const found = follow(tree, always(ANY_TEXT), { reading, budget, parts: { count: 0 } });
   const later = BEFORE.slice(1).map((before) =>
     sequence(ANY_TEXT, codes(setOf(before)), found[before])
   );
@@ -102,7 +118,12 @@ function eitherOf(follows: readonly Follow[]): Follow {
 }
 
 /** What may stand from a place on, if `tree` stands there and `then` follows. */
-function follow(tree: Tree, then: Follow, reading: Reading): Follow {
+function follow(tree: Tree, then: Follow, how: How): Follow {
+  const { reading, budget, parts } = how;
+  budget.take(STEPS_PER_PART);
+  if (++parts.count > MOST_PARTS) {
+    throw new Inexpressible(`with its repetitions it has more than ${MOST_PARTS} parts`);
+  }
   switch (tree.kind) {
     case "start":
       return { ...always(NEVER), start: then.start };
@@ -114,16 +135,16 @@ function follow(tree: Tree, then: Follow, reading: Reading): Follow {
       return each(then, (rest, before) => all(boundary(before, tree.negated, reading), rest));
     case "ahead": {
       const inner = tree.negated ? opposite(reading) : reading;
-      const seen = follow(tree.item, always(ANY_TEXT), inner);
+      const seen = follow(tree.item, always(ANY_TEXT), { ...how, reading: inner });
       const side = (before: Before) => tree.negated ? not(seen[before]) : seen[before];
       if (isSame(seen) && isSame(then)) return always(all(side("start"), then.start));
       return each(then, (rest, before) => all(side(before), rest));
     }
     case "sequence":
-      return tree.parts.reduceRight((rest, part) => follow(part, rest, reading), then);
+      return tree.parts.reduceRight((rest, part) => follow(part, rest, how), then);
     case "either":
       if (!looks(tree)) break;
-      return eitherOf(tree.branches.map((branch) => follow(branch, then, reading)));
+      return eitherOf(tree.branches.map((branch) => follow(branch, then, how)));
     case "repeat": {
       if (!looks(tree)) break;
       if (tree.most === undefined || tree.most > 8) {
@@ -131,13 +152,13 @@ function follow(tree: Tree, then: Follow, reading: Reading): Follow {
       }
       let rest = then;
       for (let count = tree.most; count > 0; count--) {
-        const once = follow(tree.item, rest, reading);
+        const once = follow(tree.item, rest, how);
         rest = count <= tree.least ? once : eitherOf([then, once]);
       }
       return rest;
     }
   }
-  const item = regular(tree, reading);
+  const item = regular(tree, how);
   if (isSame(then)) return always(sequence(item, then.start));
   // What stands before the rest is the item's last character, or, where the item is empty, what stood before it.
   const moved = either(
@@ -166,6 +187,14 @@ function opposite(reading: Reading): Reading {
 
 /** Whether a tree asks about what stands around it. */
 function looks(tree: Tree): boolean {
+  const known = LOOKS.get(tree) ?? findLooks(tree);
+  LOOKS.set(tree, known);
+  return known;
+}
+
+const LOOKS = new WeakMap<Tree, boolean>();
+
+function findLooks(tree: Tree): boolean {
   switch (tree.kind) {
     case "start":
     case "end":
@@ -200,20 +229,23 @@ function mayBeEmpty(tree: Tree): boolean {
 }
 
 /** A tree that asks about nothing around it. */
-function regular(tree: Tree, reading: Reading): Regular {
+function regular(tree: Tree, how: How): Regular {
+  const { reading, budget } = how;
+  budget.take(1);
   switch (tree.kind) {
     case "class":
+      budget.look(tree.members.length);
       return codes(classCodes(tree.members, tree.negated, reading));
     case "dot":
       return codes(complement(reading === "must" ? LINE_ENDS : [[10, 10]]));
     case "sequence":
-      return sequence(...tree.parts.map((part) => regular(part, reading)));
+      return sequence(...tree.parts.map((part) => regular(part, how)));
     case "either":
-      return either(...tree.branches.map((branch) => regular(branch, reading)));
+      return either(...tree.branches.map((branch) => regular(branch, how)));
     case "repeat": {
       const bounded = reading === "must" && tree.most === undefined && isDigit(tree.item);
       const most = bounded ? Math.max(MOST_DIGITS, tree.least) : tree.most;
-      return repeat(regular(tree.item, reading), tree.least, most);
+      return repeat(regular(tree.item, how), tree.least, most);
     }
     default:
       throw new Error(`unreachable: ${tree.kind}`);

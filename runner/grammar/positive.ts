@@ -32,8 +32,7 @@ export function positiveTerms(algebra: Algebra, node: SchemaNode): readonly Term
     terms = algebra.multiply(terms, more, algebra.literal(node), keyword);
   };
   const literal = (...path: (string | number)[]) => algebra.literal(document.child(node, ...path));
-  const list = (keyword: string) =>
-    (schema[keyword] as unknown[] | undefined ?? []).map((_, at) => literal(keyword, at));
+  const list = (keyword: string) => algebra.list(node, keyword);
   // These first: what is multiplied would be made anew where one of them pauses.
   for (const branch of [...list("allOf"), ...list("anyOf"), ...list("oneOf")]) {
     algebra.expand(branch);

@@ -60,9 +60,11 @@ class Network {
 
   /** Adds what leads from `start` to the state returned. */
   add(node: Regular, start: number): number {
+    this.#budget.take(1);
     switch (node.kind) {
       case "codes": {
         const end = this.state();
+        this.#budget.look(node.codes.length);
         for (const [from, to] of node.codes) this.edges[start]!.push({ from, to, target: end });
         return end;
       }
@@ -116,6 +118,7 @@ class Network {
     this.free[start]!.push(base[0]!);
     states.forEach(({ accepts, edges }, id) => {
       if (accepts) this.free[base[id]!]!.push(end);
+      this.#budget.look(edges.length);
       for (const { from, to, target } of edges) {
         this.edges[base[id]!]!.push({ from, to, target: base[target]! });
       }
@@ -123,29 +126,18 @@ class Network {
     return end;
   }
 
-  readonly #closed: (readonly number[] | undefined)[] = [];
-
-  /** Of a state and all that it leads to for free, those with edges, and the end. */
-  #close(start: number, end: number): readonly number[] {
-    const known = this.#closed[start];
-    if (known !== undefined) return known;
-    const seen = new Set<number>();
-    const queue = [start];
-    for (let id; (id = queue.pop()) !== undefined;) {
-      if (seen.has(id)) continue;
-      seen.add(id);
-      queue.push(...this.free[id]!);
-    }
-    this.#budget.take(seen.size);
-    return this.#closed[start] = [...seen].filter((id) => id === end || this.edges[id]!.length > 0);
-  }
-
-  /** The same of several states, sorted. */
+  /** Some states and all that they lead to for free: those with edges, and the end. Sorted. */
   closeAll(ids: Iterable<number>, end: number): readonly number[] {
-    const all = new Set<number>();
-    for (const id of ids) for (const one of this.#close(id, end)) all.add(one);
-    this.#budget.take(all.size / 8);
-    return [...all].sort((a, b) => a - b);
+    const seen = new Set(ids);
+    let looked = 0;
+    for (const id of seen) {
+      const free = this.free[id]!;
+      for (const next of free) seen.add(next);
+      looked += 1 + free.length;
+    }
+    this.#budget.look(looked);
+    return [...seen].filter((id) => id === end || this.edges[id]!.length > 0)
+      .sort((a, b) => a - b);
   }
 }
 
@@ -184,7 +176,7 @@ function* make(node: Regular, budget: Budget): Work<Automaton> {
   const end = network.add(node, start);
   return yield* exploreWork(network.closeAll([start], end), (ids) => ids.join(), (ids) => ({
     accepts: ids.includes(end),
-    edges: split(ids.flatMap((id) => network.edges[id]!)).map(({ from, to, targets }) => ({
+    edges: split(ids.flatMap((id) => network.edges[id]!), budget).map(({ from, to, targets }) => ({
       from,
       to,
       target: network.closeAll(targets, end),
@@ -211,6 +203,7 @@ function automataIn(node: Regular): Set<Regular> {
 /** Overlapping edges as disjoint ones, each with all targets. */
 function split(
   edges: readonly { from: number; to: number; target: number }[],
+  budget: Budget,
 ): { from: number; to: number; targets: Set<number> }[] {
   if (edges.length > 20_000) throw new Inexpressible("it makes the grammar too large");
   const starts = edges.toSorted((a, b) => a.from - b.from);
@@ -219,6 +212,7 @@ function split(
   let open: { to: number; target: number }[] = [];
   for (let cut = 0, next = 0; cut + 1 < cuts.length; cut++) {
     const [from, to] = [cuts[cut]!, cuts[cut + 1]! - 1];
+    budget.look(1 + open.length);
     open = open.filter((edge) => edge.to >= from);
     for (; next < starts.length && starts[next]!.from === from; next++) open.push(starts[next]!);
     if (open.length === 0) continue;

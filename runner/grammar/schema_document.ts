@@ -4,9 +4,9 @@
  */
 import type { Work } from "../../src/budget.ts";
 import { jsonSize } from "../json_work.ts";
-import { Pause } from "./automaton.ts";
+import { type Budget, Pause } from "./automaton.ts";
 import { isObject, isSchema, wrongKeyword } from "./keywords.ts";
-import { Inexpressible, refuse } from "./refusal.ts";
+import { Inexpressible, namingWork, refuse } from "./refusal.ts";
 
 export type Keywords = Readonly<Record<string, unknown>>;
 
@@ -14,8 +14,10 @@ export type Keywords = Readonly<Record<string, unknown>>;
 export interface SchemaNode {
   readonly id: number;
   readonly schema: Keywords | boolean;
-  /** RFC 6901, as a fragment. */
+  /** RFC 6901, as a fragment. It is for errors, and of a long one only the beginning is kept. */
   readonly pointer: string;
+  /** How many parts its whole pointer has. */
+  readonly depth: number;
   /** What references are relative to. */
   readonly base: string;
 }
@@ -24,6 +26,12 @@ const MAX_NODES = 4000;
 /** Of its JSON, about. */
 const MAX_CHARS = 1_000_000;
 const MAX_DEPTH = 100;
+/** Steps for finding a schema below another one. */
+const STEPS_PER_CHILD = 2;
+/** Characters of a name or an address that are gone through for one step. */
+const CHARACTERS_PER_STEP = 64;
+/** Characters of a pointer that are kept: thousands of schemas may lie under one name of a megabyte. */
+const MAX_POINTER = 256;
 
 /** Keywords that hold schemas: where `$id` and `$anchor` count. */
 const ONE = [
@@ -72,9 +80,11 @@ export class SchemaDocument {
   readonly containsLooks: boolean;
   readonly yes: SchemaNode;
   readonly no: SchemaNode;
+  readonly #budget: Budget;
 
   /** @throws {SecLlamaError} `bad-request` */
-  constructor(schema: unknown) {
+  constructor(schema: unknown, budget: Budget) {
+    this.#budget = budget;
     this.yes = this.#add(true, "#", "");
     this.no = this.#add(false, "#", "");
     const dialect = isObject(schema) && typeof schema.$schema === "string" ? schema.$schema : "";
@@ -93,19 +103,27 @@ export class SchemaDocument {
     return this.#nodes[id]!;
   }
 
-  /** The schema at a place below a node. */
+  /** The schema at a place below a node. @throws {Inexpressible} when a limit is reached. */
   child(parent: SchemaNode, ...path: readonly (string | number)[]): SchemaNode {
     let schema: unknown = parent.schema;
     let pointer = parent.pointer;
     for (const part of path) {
+      this.#budget.take(STEPS_PER_CHILD + String(part).length / CHARACTERS_PER_STEP);
       schema = (schema as Record<string | number, unknown>)[part];
       pointer += `/${String(part).replaceAll("~", "~0").replaceAll("/", "~1")}`;
     }
-    return this.node(schema, pointer, this.#baseOf(schema, parent.base));
+    const depth = parent.depth + path.length;
+    return this.node(schema, pointer, this.#baseOf(schema, parent.base), depth);
   }
 
   /** @param schema A schema of the document, or one made for a part of it. */
-  node(schema: unknown, pointer: string, base: string): SchemaNode {
+  node(
+    schema: unknown,
+    whole: string,
+    base: string,
+    depth: number = whole.split("/").length,
+  ): SchemaNode {
+    const pointer = whole.length > MAX_POINTER ? whole.slice(0, MAX_POINTER) : whole;
     if (typeof schema === "boolean") return schema ? this.yes : this.no;
     const known = this.#known.get(schema);
     if (known !== undefined) return known;
@@ -113,20 +131,21 @@ export class SchemaDocument {
     if (this.#nodes.length >= MAX_NODES) {
       refuse("schema", "#", `it has more than ${MAX_NODES} parts`);
     }
-    if (pointer.split("/").length > 2 * MAX_DEPTH) {
+    if (depth > 2 * MAX_DEPTH) {
       refuse("schema", "#", `it nests deeper than ${MAX_DEPTH}`);
     }
     if (typeof schema.multipleOf === "bigint") {
       refuse("multipleOf", pointer, "steps above 2^53 are not kept exactly");
     }
-    const node = this.#add(this.#static(withDoubles(schema), pointer, base), pointer, base);
+    const shown = this.#static(withDoubles(schema), pointer, base);
+    const node = this.#add(shown, pointer, base, depth);
     this.#known.set(schema, node);
     this.#check(node);
     return node;
   }
 
-  #add(schema: Keywords | boolean, pointer: string, base: string): SchemaNode {
-    const node = { id: this.#nodes.length, schema, pointer, base };
+  #add(schema: Keywords | boolean, pointer: string, base: string, depth = 1): SchemaNode {
+    const node = { id: this.#nodes.length, schema, pointer, base, depth };
     this.#nodes.push(node);
     return node;
   }
@@ -189,6 +208,7 @@ export class SchemaDocument {
   target(node: SchemaNode): SchemaNode {
     const reference = (node.schema as Keywords).$ref as string;
     const fail = (why: string) => refuse("$ref", node.pointer, why);
+    this.#budget.take((reference.length + node.base.length) / CHARACTERS_PER_STEP);
     const hash = reference.indexOf("#");
     const [address, fragment] = hash < 0
       ? [reference, ""]
@@ -222,11 +242,13 @@ export class SchemaDocument {
       nested = this.#baseOf(at, nested);
     }
     if (!isSchema(at)) return fail("what it refers to is no schema");
-    return this.node(at, pointerOf(from.pointer, path), nested);
+    return this.node(at, pointerOf(from.pointer, path), nested, from.depth + path.length);
   }
 
   #address(address: string): SchemaNode | undefined {
-    if (this.#addresses === undefined) throw new Pause(this.#findAddresses());
+    if (this.#addresses === undefined) {
+      throw new Pause(namingWork("$ref", "#", this.#findAddresses()));
+    }
     return this.#addresses.get(address);
   }
 
@@ -248,6 +270,8 @@ export class SchemaDocument {
     const { schema } = node;
     if (typeof schema === "boolean") return;
     if (depth > MAX_DEPTH) refuse("schema", "#", `it nests deeper than ${MAX_DEPTH}`);
+    // Each address that is found is a text of its own.
+    this.#budget.take(node.base.length / CHARACTERS_PER_STEP);
     const id = this.#idOf(schema);
     if (id !== undefined && !id.startsWith("#")) found.set(node.base, node);
     const dynamic = schema.$dynamicAnchor;

@@ -36,7 +36,7 @@ export class ReplyGrammar extends Grammar {
     const algebra = naming(
       "schema",
       "#",
-      () => new Algebra(new SchemaDocument(schema), this.#budget),
+      () => new Algebra(new SchemaDocument(schema, this.#budget), this.#budget),
     );
     const { document } = algebra;
     const both = [document.root, document.node(also, "#", "")];

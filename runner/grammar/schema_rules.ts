@@ -132,14 +132,35 @@ export class SchemaRules {
 
   #fill(rule: Rule, of: Formula): void {
     const { pointer } = this.algebra.document.at((of[0] ?? 0) >> 1);
-    // It may be for the second time.
-    rule.alternatives.length = 0;
-    naming("schema", pointer, () => {
-      const { bare } = this.notation;
-      for (const term of this.algebra.terms(of)) {
+    const terms = naming("schema", pointer, () => this.algebra.terms(of));
+    this.#fillFrom(0, { rule, terms, pointer, before: 0 });
+  }
+
+  /**
+   * Adds a term to a rule, and then the next one: each on its own, so that one which pauses is all that is done again.
+   * @param filled.before Alternatives of the rule that are of the terms before.
+   */
+  #fillFrom(
+    at: number,
+    filled: {
+      readonly rule: Rule;
+      readonly terms: readonly Term[];
+      readonly pointer: string;
+      readonly before: number;
+    },
+  ): void {
+    const { rule, terms, pointer, before } = filled;
+    const term = terms[at];
+    if (term === undefined) return;
+    this.#shared.waiting.push(() => {
+      // It may be for the second time.
+      rule.alternatives.length = before;
+      naming("schema", pointer, () => {
+        const { bare } = this.notation;
         if (bare === undefined) this.term(rule, term, pointer);
         else bareTerm(this, bare, { rule, term, pointer });
-      }
+      });
+      this.#fillFrom(at + 1, { ...filled, before: rule.alternatives.length });
     });
   }
 

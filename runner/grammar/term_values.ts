@@ -16,8 +16,14 @@ import { lengthOf, typeOf } from "./values.ts";
 
 export function fitsTerm(algebra: Algebra, term: Term, value: unknown): boolean {
   if ((term.types & BITS[typeOf(value)]) === 0) return false;
-  if (typeof value === "number" || typeof value === "bigint") return fitsNumber(term.number, value);
-  if (typeof value === "string") return fitsString(term.string, value);
+  if (typeof value === "number" || typeof value === "bigint") {
+    algebra.budget.look(1 + term.number.steps.length + term.number.offSteps.length);
+    return fitsNumber(term.number, value);
+  }
+  if (typeof value === "string") {
+    algebra.budget.look(1 + value.length * term.string.languages.length);
+    return fitsString(term.string, value);
+  }
   if (Array.isArray(value)) return fitsArray(algebra, term, term.array, value);
   if (value === null || typeof value !== "object") return true;
   return fitsObject(algebra, term.object, value as Record<string, unknown>);
@@ -28,7 +34,18 @@ function fitsNumber(rules: NumberRules, value: number | bigint): boolean {
   return (whole === undefined || isWhole(value) === whole) &&
     isWithin(value, least, most) &&
     steps.every((step) => isMultiple(value, step)) &&
-    !offSteps.some((step) => isMultiple(value, step)) && !except.some((one) => one == value);
+    !offSteps.some((step) => isMultiple(value, step)) && !isIn(except, value);
+}
+
+const sets = new WeakMap<readonly number[], ReadonlySet<number>>();
+
+/** Thousands of numbers are looked for in a list of as many. */
+function isIn(list: readonly number[], value: number | bigint): boolean {
+  if (list.length === 0) return false;
+  const set = sets.get(list) ?? new Set(list);
+  sets.set(list, set);
+  const double = Number(value);
+  return double == value && set.has(double);
 }
 
 function fitsString(rules: StringRules, value: string): boolean {
@@ -45,6 +62,7 @@ function fitsArray(
 ): boolean {
   if (value.length < rules.least || value.length > (rules.most ?? Infinity)) return false;
   if (rules.unique !== undefined && new Set(value.map(textOf)).size < value.length) return false;
+  algebra.budget.look(value.length * (1 + rules.sequences.length));
   const each = (item: unknown, at: number) =>
     algebra.item(term, at).every((literal) => algebra.fits(literal, item));
   return value.every(each) && rules.contains.every(({ from, item, least, most }) => {

@@ -231,9 +231,19 @@ const known = new WeakMap<readonly unknown[], readonly string[]>();
 
 /** A list is met with hundreds of others. */
 function textsOf(values: readonly unknown[]): readonly string[] {
-  const texts = known.get(values) ?? values.map(textOf);
+  const texts = known.get(values) ?? values.map(knownText);
   known.set(values, texts);
   return texts;
+}
+
+const knownTexts = new WeakMap<object, string>();
+
+/** Of a list that was met with another, a new one is made, of the same values. */
+function knownText(value: unknown): string {
+  if (typeof value !== "object" || value === null) return textOf(value);
+  const text = knownTexts.get(value) ?? textOf(value);
+  knownTexts.set(value, text);
+  return text;
 }
 
 /** A value's JSON with the names of its objects in order, so that equal values have equal texts. */

@@ -1,13 +1,16 @@
 /** Whether a value that a schema names itself, in `enum` or `const`, fits the rest of the schema. */
-import { accepts, type Automaton } from "./automaton.ts";
+import { accepts, type Automaton, type Budget } from "./automaton.ts";
 import { isMultiple } from "./decimal.ts";
 import { boundsOf, isWhole, isWithin } from "./bounds.ts";
 import type { Reading } from "./pattern.ts";
-import { refuse } from "./refusal.ts";
+import { naming, refuse } from "./refusal.ts";
 import { textOf } from "./terms.ts";
 import type { Keywords, SchemaDocument, SchemaNode } from "./schema_document.ts";
 
 const MAX_CHECKS = 200_000;
+/** UTF-16 units of values that are written for one step of the budget, and characters of a text that is held to a pattern. */
+const UNITS_PER_STEP = 32;
+const CHARACTERS_PER_STEP = 8;
 const MAX_DEPTH = 200;
 
 export type TypeName = "null" | "boolean" | "number" | "string" | "array" | "object";
@@ -29,18 +32,22 @@ export function lengthOf(text: string): number {
 
 export class ValueChecker {
   readonly #document: SchemaDocument;
+  readonly #budget: Budget;
   readonly #pattern: (source: string, reading: Reading, node: SchemaNode) => Automaton;
   readonly #format: (name: string, node: SchemaNode) => Automaton | undefined;
   #checks = 0;
+  readonly #listed = new WeakMap<readonly unknown[], ReadonlySet<string>>();
 
   constructor(
     document: SchemaDocument,
+    budget: Budget,
     texts: {
       pattern(source: string, reading: Reading, node: SchemaNode): Automaton;
       format(name: string, node: SchemaNode): Automaton | undefined;
     },
   ) {
     this.#document = document;
+    this.#budget = budget;
     this.#pattern = texts.pattern;
     this.#format = texts.format;
   }
@@ -54,6 +61,7 @@ export class ValueChecker {
     if (typeof schema === "boolean") return schema;
     if (++this.#checks > MAX_CHECKS) refuse("enum", "#", "its values take too long to check");
     if (depth > MAX_DEPTH) refuse("$ref", node.pointer, "it refers to itself without end");
+    this.#take(1, node);
     const child = (...path: (string | number)[]) => this.#document.child(node, ...path);
     const fits = (inner: SchemaNode, at: unknown, how = reading) =>
       this.fits(inner, at, how, depth + 1);
@@ -79,11 +87,8 @@ export class ValueChecker {
         : then || otherwise;
       if (!fine) return false;
     }
-    if ("const" in schema && textOf(schema.const) !== textOf(value)) return false;
-    if (Array.isArray(schema.enum)) {
-      const text = textOf(value);
-      if (!schema.enum.some((one) => textOf(one) === text)) return false;
-    }
+    if ("const" in schema && !this.#isOneOf([schema.const], value, node)) return false;
+    if (Array.isArray(schema.enum) && !this.#isOneOf(schema.enum, value, node)) return false;
     const types = schema.type === undefined ? undefined : [schema.type].flat() as string[];
     if (types !== undefined && !types.some((type) => hasType(value, type))) return false;
     if (typeof value === "number" || typeof value === "bigint") return this.#number(schema, value);
@@ -93,6 +98,31 @@ export class ValueChecker {
       return this.#object(node, schema, value as Keywords, reading, depth);
     }
     return true;
+  }
+
+  #take(steps: number, { pointer }: SchemaNode): void {
+    naming("enum", pointer, () => this.#budget.take(steps));
+  }
+
+  #text(value: unknown, node: SchemaNode): string {
+    const text = textOf(value);
+    this.#take(text.length / UNITS_PER_STEP, node);
+    return text;
+  }
+
+  /** Whether a value is one of a list's: of a list that is asked about for each of thousands of values. */
+  #isOneOf(list: readonly unknown[], value: unknown, node: SchemaNode): boolean {
+    let texts = this.#listed.get(list);
+    if (texts === undefined) {
+      texts = new Set(list.map((one) => this.#text(one, node)));
+      this.#listed.set(list, texts);
+    }
+    return texts.has(this.#text(value, node));
+  }
+
+  #accepts(automaton: Automaton, text: string, node: SchemaNode): boolean {
+    this.#take((1 + text.length) / CHARACTERS_PER_STEP, node);
+    return accepts(automaton, text);
   }
 
   #oneOf(branches: readonly SchemaNode[], value: unknown, reading: Reading, depth: number) {
@@ -115,14 +145,14 @@ export class ValueChecker {
     }
     if (
       typeof schema.pattern === "string" &&
-      !accepts(this.#pattern(schema.pattern, reading, node), value)
+      !this.#accepts(this.#pattern(schema.pattern, reading, node), value, node)
     ) {
       return false;
     }
     const format = typeof schema.format === "string"
       ? this.#format(schema.format, node)
       : undefined;
-    return format === undefined || accepts(format, value);
+    return format === undefined || this.#accepts(format, value, node);
   }
 
   #array(
@@ -135,7 +165,7 @@ export class ValueChecker {
     if (
       value.length < count(schema.minItems, 0) || value.length > count(schema.maxItems, Infinity)
     ) return false;
-    if (schema.uniqueItems === true && new Set(value.map(textOf)).size < value.length) return false;
+    if (schema.uniqueItems === true && this.#hasTwice(value, node)) return false;
     const { prefix, rest } = itemsOf(this.#document, node);
     const fits = (inner: SchemaNode, at: unknown) => this.fits(inner, at, reading, depth + 1);
     if (!value.every((item, at) => fits(prefix[at] ?? rest ?? this.#document.yes, item))) {
@@ -154,6 +184,10 @@ export class ValueChecker {
       ? [found("must"), found("may")]
       : [found("may"), found("must")];
     return lower >= count(schema.minContains, 1) && upper <= count(schema.maxContains, Infinity);
+  }
+
+  #hasTwice(list: readonly unknown[], node: SchemaNode): boolean {
+    return new Set(list.map((one) => this.#text(one, node))).size < list.length;
   }
 
   #object(
@@ -190,8 +224,8 @@ export class ValueChecker {
       let known = Object.hasOwn(schema.properties ?? {}, name);
       if (known && !fits(child("properties", name), value[name])) return false;
       for (const pattern of patterns) {
-        if (!accepts(this.#pattern(pattern, "may", node), name)) continue;
-        known ||= accepts(this.#pattern(pattern, "must", node), name);
+        if (!this.#accepts(this.#pattern(pattern, "may", node), name, node)) continue;
+        known ||= this.#accepts(this.#pattern(pattern, "must", node), name, node);
         if (!fits(child("patternProperties", pattern), value[name])) return false;
       }
       return known || !("additionalProperties" in schema) ||
@@ -212,7 +246,7 @@ export class ValueChecker {
       const patterns = Object.keys(patternProperties ?? {});
       for (const name of names) {
         const isSeen = all || Object.hasOwn(properties ?? {}, name) ||
-          patterns.some((one) => accepts(this.#pattern(one, reading, at), name));
+          patterns.some((one) => this.#accepts(this.#pattern(one, reading, at), name, at));
         if (isSeen) seen.add(name);
       }
     }
