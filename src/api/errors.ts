@@ -106,11 +106,16 @@ export function errorDocument(
 }
 
 /**
- * The error as whoever asks over HTTP gets it. A setting that is wrong is the host's fault, not the request's, and its text may name
- * a file of the host's: the text is for the host's log.
+ * The error as whoever asks over HTTP gets it. A setting or a file of the host's that is wrong is the host's fault, not the request's,
+ * and its text may name a file: the text is for the host's log.
  */
 export function toAskers(thrown: unknown): SecLlamaError {
   const error = toSecLlamaError(thrown);
+  if (error.code === "limits-failed") {
+    return new SecLlamaError("limits-failed", "this host cannot keep its clients' limits now", {
+      hint: "its administrator finds why in the host's log, at limits-failed",
+    });
+  }
   if (!isHostsFault(error)) return error;
   return new SecLlamaError("misconfigured", "a setting of this host is wrong", {
     hint: "its administrator finds which one in the host's log, at misconfigured",

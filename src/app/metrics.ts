@@ -16,6 +16,7 @@ import type { LoadedModel } from "../supervisor/loaded_model.ts";
 import type { Supervisor } from "../supervisor/supervisor.ts";
 import { VERSION } from "../version.ts";
 import type { AuditLag, ServeAudit } from "./audit.ts";
+import type { ServeLimits } from "./limits.ts";
 import { notReady } from "./readiness.ts";
 import type { Shutdown } from "./shutdown.ts";
 
@@ -29,6 +30,7 @@ interface Measured {
   readonly keys: KeySource;
   readonly activity: Activity;
   readonly audit: ServeAudit | undefined;
+  readonly limits: ServeLimits;
   readonly fleet: { readonly isFresh: boolean } | undefined;
 }
 

@@ -3,12 +3,15 @@ import { SecLlamaError, toSecLlamaError } from "../errors.ts";
 import type { KeySource } from "../keys/mod.ts";
 import type { ModelStore } from "../models/store.ts";
 import type { ServeAudit } from "./audit.ts";
+import type { ServeLimits } from "./limits.ts";
 
 /** What a request needs. */
 interface Needed {
   readonly models: Pick<ModelStore, "list" | "resolve" | "approve">;
   readonly keys: Pick<KeySource, "changes">;
   readonly audit: Pick<ServeAudit, "admit"> | undefined;
+  /** Who may come, and what is counted of them. */
+  readonly limits: Pick<ServeLimits, "checkClients" | "checkCounts">;
   /** Of a host of a fleet. */
   readonly fleet: { readonly isFresh: boolean } | undefined;
 }
@@ -37,10 +40,12 @@ async function someModel(models: Needed["models"]): Promise<void> {
 }
 
 /** Why a request would not be answered now, one word each; none: it would. */
-export async function notReady({ models, keys, audit, fleet }: Needed): Promise<string[]> {
+export async function notReady({ models, keys, audit, limits, fleet }: Needed): Promise<string[]> {
   const checks: [string, () => unknown][] = [
     ["models", () => someModel(models)],
     ["keys", () => keys.changes()],
+    ["clients", () => limits.checkClients()],
+    ["limits", () => limits.checkCounts()],
     ["audit", () => audit?.admit()],
     ["fleet", () => {
       if (fleet?.isFresh === false) throw new SecLlamaError("fleet-silent", "the file is too old");

@@ -1,11 +1,13 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { SecLlamaError } from "../errors.ts";
 import { ModelPolicy } from "../models/policy.ts";
 import { ModelStore } from "../models/store.ts";
 import { notReady, shared } from "./readiness.ts";
 
 const DEMO = new URL("../../models/demo.gguf", import.meta.url).pathname;
 const never = () => Promise.reject(new Error("not asked"));
+const NO_LIMITS = { checkClients() {}, checkCounts() {} };
 const MODELS = { list: never, resolve: never, approve: never };
 
 Deno.test("readyz: however many ask, the model store is read once at a time", async () => {
@@ -15,6 +17,14 @@ Deno.test("readyz: however many ask, the model store is read once at a time", as
       models: { ...MODELS, list: () => Promise.resolve((reads++, [])) },
       keys: { changes: () => Promise.reject(new Error("x")) },
       audit: undefined,
+      limits: {
+        checkClients() {
+          throw new SecLlamaError("key-corrupt", "no list");
+        },
+        checkCounts() {
+          throw new SecLlamaError("limits-failed", "no counts");
+        },
+      },
       fleet: { isFresh: false },
     })
   );
@@ -22,6 +32,8 @@ Deno.test("readyz: however many ask, the model store is read once at a time", as
   assert.deepEqual(found[49], [
     "models: model-not-found",
     "keys: internal",
+    "clients: key-corrupt",
+    "limits: limits-failed",
     "fleet: fleet-silent",
   ]);
   assert.equal(reads, 1);
@@ -42,7 +54,7 @@ Deno.test("readyz: ready is who has a whole model that the policy lets be loaded
       ...(options.policy === false ? {} : { policy }),
     });
     const keys = { changes: () => Promise.resolve("") };
-    return await notReady({ models, keys, audit: undefined, fleet: undefined });
+    return await notReady({ models, keys, audit: undefined, limits: NO_LIMITS, fleet: undefined });
   };
   const demo = DEMO;
   try {

@@ -118,15 +118,23 @@ export async function startServe(options: ServeOptions): Promise<RunningServe> {
       shutdown,
     );
     const management = await openManagement(options, models, logger);
-    if (metrics !== undefined) {
-      const measured = { supervisor, models, keys, activity, audit, fleet };
-      await openMetrics(metrics, measured, { port: config.metricsPort, logger, shutdown });
-    }
     const part = opened &&
       fleetPart(opened, {
         ...{ config, dataDir, models, supervisor, audit, shutdown },
         pull: config.fleetPulls ? management?.pull : undefined,
       });
+    const limits = openLimits({
+      dataDir,
+      book: supervisor,
+      logger,
+      shutdown,
+      audit: metrics ?? audit,
+      others: part?.usage,
+    });
+    if (metrics !== undefined) {
+      const measured = { supervisor, models, keys, activity, audit, limits, fleet };
+      await openMetrics(metrics, measured, { port: config.metricsPort, logger, shutdown });
+    }
     const facts: GatewayFacts = {
       config,
       supervisor,
@@ -143,16 +151,9 @@ export async function startServe(options: ServeOptions): Promise<RunningServe> {
       receipts: audit && ((id) => audit.receipt(id)),
       doctor: (signal) =>
         runDoctor(signal, { env: options.env, proxyPort: proxy ? config.proxyPort : 0 }),
-      notReady: shared(() => notReady({ models, keys, audit, fleet })),
+      notReady: shared(() => notReady({ models, keys, audit, limits, fleet })),
       fleet: part?.gateway,
-      limits: openLimits({
-        dataDir,
-        book: supervisor,
-        logger,
-        shutdown,
-        audit: metrics ?? audit,
-        others: part?.usage,
-      }),
+      limits: limits.limits,
     };
     const gateway = await openGateway(facts, listen, shutdown);
     const [loaded, proxyUrl] = await bothOrNeither(

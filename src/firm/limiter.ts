@@ -148,8 +148,8 @@ export class Limiter {
     const { minute, day } = this.#rolled(counted.usage);
     const sum = ({ at, requests, tokens }: Window): Window => ({
       at,
-      requests: requests + (more.requests ?? 0),
-      tokens: tokens + (more.tokens ?? 0),
+      requests: plus(requests, more.requests),
+      tokens: plus(tokens, more.tokens),
     });
     counted.usage = { minute: sum(minute), day: sum(day) };
     this.#save(client, counted);
@@ -193,6 +193,11 @@ function rolled(window: Window, nowMs: number, lengthMs: number): Window {
   const at = Math.floor(nowMs / lengthMs);
   if (at > window.at) return { at, requests: 0, tokens: 0 };
   return window.at * lengthMs - nowMs > SET_BACK_MS ? { ...window, at } : window;
+}
+
+/** Beyond it a number is not exact, and the store would not take it back. */
+function plus(count: number, more = 0): number {
+  return Math.min(count + more, Number.MAX_SAFE_INTEGER);
 }
 
 function less({ at, requests, tokens }: Window): Window {

@@ -9,7 +9,13 @@ import { join } from "node:path";
 import { equalConstantTime, fromHex, toBase64Url, toHex, utf8, utf8Decode } from "../bytes.ts";
 import { SecLlamaError } from "../errors.ts";
 import { refuseNewer } from "../newer_file.ts";
-import { isRoleName, ManifestFile, writeFileAtomically } from "../keys/mod.ts";
+import {
+  fileFingerprint,
+  ioError,
+  isRoleName,
+  ManifestFile,
+  writeFileAtomically,
+} from "../keys/mod.ts";
 
 /** Its name in the data folder. */
 const TOKENS_FILE = "tokens.json";
@@ -60,7 +66,7 @@ export class Tokens {
     this.#now = now;
   }
 
-  /** All of them, those that were revoked too. @throws {SecLlamaError} `key-corrupt` if the file is none. */
+  /** All of them, those that were revoked too. @throws {SecLlamaError} `key-corrupt` if the file is none, `key-io`. */
   async list(): Promise<TokenEntry[]> {
     return parseTokens(await this.#read(), this.#path);
   }
@@ -138,7 +144,7 @@ export class Tokens {
       return utf8Decode(await Deno.readFile(this.#path));
     } catch (error) {
       if (error instanceof Deno.errors.NotFound) return undefined;
-      throw error instanceof TypeError ? corrupt(this.#path) : error;
+      throw error instanceof TypeError ? corrupt(this.#path) : ioError("read", this.#path, error);
     }
   }
 
@@ -149,7 +155,8 @@ export class Tokens {
 
 /**
  * The tokens as a proxy checks them: read again when the file changes. A check costs the same for one token and for ten thousand,
- * and takes a time that says nothing of how much of a guess was right.
+ * and takes a time that says nothing of how much of a guess was right. While the file is damaged or cannot be read nobody is let in, and
+ * nobody's token is called wrong.
  */
 export class TokenCheck {
   readonly #path: string;
@@ -162,7 +169,19 @@ export class TokenCheck {
     this.#now = now;
   }
 
-  /** The token of this id that lives, for who has its id from somebody that saw it. */
+  /** That the tokens are known. @throws {SecLlamaError} `key-corrupt`, `key-io`: why they are not, with the file's name. */
+  check(): void {
+    this.#seen = "";
+    try {
+      this.#refresh();
+    } catch (error) {
+      throw error instanceof SecLlamaError && error.cause instanceof SecLlamaError
+        ? error.cause
+        : error;
+    }
+  }
+
+  /** The token of this id that lives, for who has its id from somebody that saw it. @throws {SecLlamaError} As {@link TokenCheck.find}. */
   byId(id: string): TokenEntry | undefined {
     this.#refresh();
     const entry = this.#byId.get(id);
@@ -184,14 +203,21 @@ export class TokenCheck {
       : undefined;
   }
 
-  /** Whether the token of this id was revoked, or is no more in the list. One that came to its end was not. */
+  /** Whether the token of this id was revoked, or is no more in the list. One that came to its end was not. Of tokens that are not known: yes. */
   wasRevoked(id: string): boolean {
-    this.#refresh();
+    try {
+      this.#refresh();
+    } catch {
+      return true;
+    }
     const entry = this.#byId.get(id);
     return entry === undefined || entry.revoked !== null;
   }
 
-  /** Whose token it is; undefined: nobody's, or not any more. A file that cannot be read lets nobody in. */
+  /**
+   * Whose token it is; undefined: nobody's, or not any more.
+   * @throws {SecLlamaError} `key-corrupt`, `key-io` while the tokens are not known; without a file's name, for whoever asks.
+   */
   find(text: string): TokenEntry | undefined {
     this.#refresh();
     const id = TOKEN.exec(text)?.[1];
@@ -207,16 +233,29 @@ export class TokenCheck {
 
   #refresh(): void {
     try {
-      const { mtime, size, ino } = Deno.statSync(this.#path);
-      const now = `${mtime?.getTime()} ${size} ${ino}`;
-      if (now === this.#seen) return;
-      const tokens = parseTokens(utf8Decode(Deno.readFileSync(this.#path)), this.#path);
+      const now = fileFingerprint(this.#path);
+      if (now !== "" && now === this.#seen) return;
+      const tokens = now === "" ? [] : parseTokens(readTokens(this.#path), this.#path);
       this.#byId = new Map(tokens.map((entry) => [entry.id, entry]));
       this.#seen = now;
-    } catch {
+    } catch (error) {
       this.#byId = new Map();
       this.#seen = "";
+      const cause = ioError("read", this.#path, error);
+      throw new SecLlamaError(cause.code, "this host's list of API tokens cannot be read", {
+        hint: "its administrator sees why: secllama token list",
+        cause,
+      });
     }
+  }
+}
+
+function readTokens(path: string): string | undefined {
+  try {
+    return utf8Decode(Deno.readFileSync(path));
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error instanceof TypeError ? corrupt(path) : error;
   }
 }
 

@@ -1,6 +1,9 @@
 /** API tokens: made, found, ended; nothing of them is kept; guesses are slowed down and locked out. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { SEED, seeded } from "../../tests/support/seeds.ts";
+import { utf8, utf8Decode } from "../bytes.ts";
+import { SecLlamaError } from "../errors.ts";
 import { code, withFolder } from "../keys/testing.ts";
 import { Guesses } from "./guesses.ts";
 import { TokenCheck, tokenClaim, Tokens } from "./tokens.ts";
@@ -84,7 +87,8 @@ Deno.test("tokens: a damaged list lets nobody in, and says so to who administers
     assert.ok(check.find(text));
     for (const bad of ["", "{}", "null", '{"v":1,"tokens":[{}]}', '{"v":2,"tokens":[]}']) {
       await Deno.writeTextFile(join(folder, "tokens.json"), bad);
-      assert.equal(check.find(text), undefined, bad);
+      assert.throws(() => check.find(text), { code: "key-corrupt" }, bad);
+      assert.throws(() => check.byId(text.slice(4, 16)), { code: "key-corrupt" }, bad);
       assert.equal(await code(new Tokens(folder).list()), "key-corrupt", bad);
     }
   }));
@@ -140,3 +144,50 @@ Deno.test("guesses: a few are free, then each waits, then none is looked at; a m
   assert.ok(guesses.lockedSeconds("e17") > 0);
   assert.ok(guesses.lockedSeconds("d") > 0);
 });
+
+Deno.test(`tokens: however the file is damaged while it is in use, a token is right or unknown, never wrong (seed: ${SEED})`, () =>
+  withFolder(async (folder) => {
+    const { text, entry } = await new Tokens(folder).create("app");
+    const path = join(folder, "tokens.json");
+    const good = await Deno.readFile(path);
+    const check = new TokenCheck(folder);
+    const random = seeded(SEED);
+    const put = (bytes: Uint8Array) => Deno.writeFile(path, bytes);
+    const damages: (() => Promise<void>)[] = [
+      () => put(good.subarray(0, Math.floor(good.length * random()))),
+      () => put(new Uint8Array(good.length)),
+      () => put(Uint8Array.from([0xff, ...good])),
+      () => put(utf8(utf8Decode(good).replace(/"v": ?1/, '"v":9007199254740993'))),
+      () => put(utf8(utf8Decode(good).replace(`"${entry.hash}"`, "9007199254740993"))),
+      () => Deno.mkdir(path),
+      () => Deno.symlink(path, path),
+    ];
+    for (let i = 0; i < 70; i++) {
+      await Deno.remove(path, { recursive: true });
+      await damages[i % damages.length]!();
+      for (let n = 0; n < 2; n++) {
+        const { code, message, cause } = thrown(() => check.find(text));
+        assert.match(code, /^key-(corrupt|io)$/, `case ${i}`);
+        assert.doesNotMatch(message, /tokens\.json/, "who asks learns no file's name");
+        assert.ok((cause as Error).message.includes("tokens.json"));
+        assert.equal(thrown(() => check.check()), cause);
+        assert.equal(check.wasRevoked(entry.id), true);
+      }
+      assert.match(await code(new Tokens(folder).list()), /^key-(corrupt|io)$/, `case ${i}`);
+      await Deno.remove(path, { recursive: true });
+      assert.equal(check.find(text), undefined, "removed: every token has ended");
+      await put(good);
+      assert.equal(check.find(text)?.name, "app");
+      check.check();
+    }
+  }));
+
+function thrown(run: () => unknown): SecLlamaError {
+  try {
+    run();
+  } catch (error) {
+    assert.ok(error instanceof SecLlamaError, String(error));
+    return error;
+  }
+  throw new assert.AssertionError({ message: "nothing was thrown" });
+}

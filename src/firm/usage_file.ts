@@ -15,22 +15,44 @@ const USAGE_FILE = "usage.db";
 const VERSION = 1;
 /** So long after a count, ms, it is in the file. */
 const SAVE_MS = 50;
-/** Nobody waits for another process that writes: it is tried again. */
 const TABLE = `CREATE TABLE IF NOT EXISTS usage (
   client TEXT PRIMARY KEY,
   minute INTEGER NOT NULL, minute_requests INTEGER NOT NULL, minute_tokens INTEGER NOT NULL,
   day INTEGER NOT NULL, day_requests INTEGER NOT NULL, day_tokens INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID`;
 
-/** The file, open. */
+/** By name: a table that lacks one is none of ours, and has not nothing to say. */
+const COLUMNS = "client, minute, minute_requests, minute_tokens, day, day_requests, day_tokens";
+
+/** What no program of ours writes: less than nothing, or more than JavaScript counts exactly. */
+const NO_COUNT = "SELECT 1 FROM usage WHERE " +
+  ["minute", "minute_requests", "minute_tokens", "day", "day_requests", "day_tokens"]
+    .map((column) =>
+      `typeof(${column}) <> 'integer' OR ${column} NOT BETWEEN 0 AND ${Number.MAX_SAFE_INTEGER}`
+    ).join(" OR ") +
+  " LIMIT 1";
+
+/** Which files are at the path: the database's own, and SQLite's log beside it. */
+interface Files {
+  readonly file: string;
+  readonly log: string;
+}
+
+/**
+ * The file, open. One that was replaced or moved away is opened anew, and so is one that failed: what was put right is used from the
+ * next request on.
+ */
 export class UsageFile implements UsageStore, Disposable {
-  readonly #db: DatabaseSync;
+  readonly #path: string;
   readonly #onError: (error: unknown) => void;
+  #db: DatabaseSync | undefined;
+  /** Those that were opened last. */
+  #files: Files | undefined;
   readonly #changed = new Map<string, Usage>();
   #timer: ReturnType<typeof setTimeout> | undefined;
 
-  private constructor(db: DatabaseSync, onError: (error: unknown) => void) {
-    this.#db = db;
+  private constructor(path: string, onError: (error: unknown) => void) {
+    this.#path = path;
     this.#onError = onError;
   }
 
@@ -40,27 +62,12 @@ export class UsageFile implements UsageStore, Disposable {
    * @throws {SecLlamaError} `limits-failed`.
    */
   static open(dataDir: string, onError: (error: unknown) => void = () => {}): UsageFile {
-    const path = join(dataDir, USAGE_FILE);
-    try {
-      if (Deno.build.os !== "windows") {
-        Deno.openSync(path, { write: true, create: true, mode: 0o600 }).close();
-      }
-      using made = new DisposableStack();
-      const db = made.adopt(new DatabaseSync(path), (db) => db.close());
-      db.exec("PRAGMA busy_timeout=2000");
-      const isOld = versionOf(path, db) < VERSION;
-      db.exec("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL");
-      db.exec(TABLE);
-      if (isOld) db.exec(`PRAGMA user_version=${VERSION}`);
-      db.exec("PRAGMA busy_timeout=0");
-      made.move();
-      return new UsageFile(db, onError);
-    } catch (cause) {
-      throw unusable(path, cause);
-    }
+    const opened = new UsageFile(join(dataDir, USAGE_FILE), onError);
+    opened.#with(() => {}, 2_000);
+    return opened;
   }
 
-  /** What is in the file, by client; for who only looks. */
+  /** What is in the file, by client; for who only looks. @throws {SecLlamaError} `limits-failed`. */
   static read(dataDir: string): Map<string, Usage> {
     const path = join(dataDir, USAGE_FILE);
     try {
@@ -68,7 +75,7 @@ export class UsageFile implements UsageStore, Disposable {
       const db = new DatabaseSync(path, { readOnly: true });
       try {
         versionOf(path, db);
-        const rows = db.prepare("SELECT * FROM usage").all();
+        const rows = db.prepare(`SELECT ${COLUMNS} FROM usage`).all();
         return new Map(rows.map((row) => [String(row["client"]), usageOf(row)]));
       } finally {
         db.close();
@@ -79,11 +86,21 @@ export class UsageFile implements UsageStore, Disposable {
     }
   }
 
+  /** What was counted of this client. @throws {SecLlamaError} `limits-failed`. */
   load(client: string): Usage | undefined {
     const waiting = this.#changed.get(client);
     if (waiting !== undefined) return waiting;
-    const row = this.#db.prepare("SELECT * FROM usage WHERE client = ?").get(client);
-    return row && usageOf(row);
+    return this.#with((db) => {
+      const row = db.prepare(`SELECT ${COLUMNS} FROM usage WHERE client = ?`).get(client);
+      return row && usageOf(row);
+    });
+  }
+
+  /** That the file is whole, as far as one look through it says. @throws {SecLlamaError} `limits-failed`. */
+  check(): void {
+    this.#with((db) => {
+      if (db.prepare(NO_COUNT).get() !== undefined) throw new RangeError("no count");
+    });
   }
 
   save(client: string, usage: Usage): void {
@@ -96,41 +113,112 @@ export class UsageFile implements UsageStore, Disposable {
   /** Writes what waits, and closes the file. */
   [Symbol.dispose](): void {
     clearTimeout(this.#timer);
-    this.#db.exec("PRAGMA busy_timeout=2000");
-    this.#write();
+    this.#write(2_000);
     clearTimeout(this.#timer);
-    this.#db.close();
+    this.#close();
   }
 
-  #write(): void {
+  #write(waitMs = 0): void {
     this.#timer = undefined;
     if (this.#changed.size === 0) return;
     try {
-      this.#db.exec("BEGIN IMMEDIATE");
-      try {
-        const put = this.#db.prepare("INSERT OR REPLACE INTO usage VALUES (?, ?, ?, ?, ?, ?, ?)");
-        for (const [client, { minute, day }] of this.#changed) {
-          put.run(
-            client,
-            minute.at,
-            minute.requests,
-            minute.tokens,
-            day.at,
-            day.requests,
-            day.tokens,
-          );
-        }
-        this.#db.exec("COMMIT");
-      } catch (error) {
-        this.#db.exec("ROLLBACK");
-        throw error;
-      }
+      this.#with((db) => put(db, this.#changed), waitMs);
       this.#changed.clear();
     } catch (error) {
       this.#onError(error);
       this.#timer = setTimeout(() => this.#write(), SAVE_MS * 20);
       Deno.unrefTimer(this.#timer);
     }
+  }
+
+  /** @param waitMs For another process that writes; nobody's request waits for one. @throws {SecLlamaError} `limits-failed`. */
+  #with<T>(use: (db: DatabaseSync) => T, waitMs = 0): T {
+    try {
+      if (this.#files !== undefined && this.#files.file !== fileAt(this.#path)) {
+        this.#close();
+        dropLog(this.#path, this.#files);
+      }
+      if (this.#db === undefined) {
+        this.#db = openAt(this.#path, waitMs);
+        this.#files = { file: fileAt(this.#path), log: fileAt(logOf(this.#path)) };
+      }
+      this.#db.exec(`PRAGMA busy_timeout=${waitMs}`);
+      return use(this.#db);
+    } catch (cause) {
+      this.#close();
+      throw unusable(this.#path, cause);
+    }
+  }
+
+  #close(): void {
+    const db = this.#db;
+    this.#db = undefined;
+    try {
+      db?.close();
+    } catch {
+      // It failed, and is not used any more.
+    }
+  }
+}
+
+function openAt(path: string, waitMs: number): DatabaseSync {
+  if (Deno.build.os !== "windows") {
+    Deno.openSync(path, { write: true, create: true, mode: 0o600 }).close();
+  }
+  using made = new DisposableStack();
+  const db = made.adopt(new DatabaseSync(path), (db) => db.close());
+  db.exec(`PRAGMA busy_timeout=${waitMs}`);
+  const isOld = versionOf(path, db) < VERSION;
+  db.exec("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL");
+  db.exec(TABLE);
+  if (isOld) db.exec(`PRAGMA user_version=${VERSION}`);
+  made.move();
+  return db;
+}
+
+function logOf(path: string): string {
+  return `${path}-wal`;
+}
+
+/** SQLite would take the log of the file that was there before for that of the one that is there now. */
+function dropLog(path: string, { log }: Files): void {
+  if (log === "" || fileAt(logOf(path)) !== log) return;
+  Deno.removeSync(logOf(path));
+  Deno.removeSync(`${path}-shm`);
+}
+
+/** Differs when another file is there, or none. */
+function fileAt(path: string): string {
+  try {
+    const { dev, ino } = Deno.statSync(path);
+    return `${dev} ${ino}`;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return "";
+    throw error;
+  }
+}
+
+/** All of it, or nothing. */
+function put(db: DatabaseSync, changed: ReadonlyMap<string, Usage>): void {
+  db.exec("BEGIN IMMEDIATE");
+  try {
+    const put = db.prepare("INSERT OR REPLACE INTO usage VALUES (?, ?, ?, ?, ?, ?, ?)");
+    for (const [client, { minute, day }] of changed) {
+      put.run(
+        client,
+        minute.at,
+        minute.requests,
+        minute.tokens,
+        day.at,
+        day.requests,
+        day.tokens,
+      );
+    }
+    db.exec("COMMIT");
+  } catch (error) {
+    // Some errors have rolled it back already.
+    if (db.isTransaction) db.exec("ROLLBACK");
+    throw error;
   }
 }
 
@@ -144,11 +232,17 @@ function versionOf(path: string, db: DatabaseSync): number {
   });
 }
 
+/** @throws {RangeError} For what {@link NO_COUNT} finds. */
 function usageOf(row: Record<string, unknown>): Usage {
+  const count = (column: string) => {
+    const value = row[column];
+    if (Number.isSafeInteger(value) && value as number >= 0) return value as number;
+    throw new RangeError("no count");
+  };
   const window = (name: "minute" | "day") => ({
-    at: Number(row[name]),
-    requests: Number(row[`${name}_requests`]),
-    tokens: Number(row[`${name}_tokens`]),
+    at: count(name),
+    requests: count(`${name}_requests`),
+    tokens: count(`${name}_tokens`),
   });
   return { minute: window("minute"), day: window("day") };
 }

@@ -1,6 +1,6 @@
 /** The keys of a host of a fleet: its own, and beside them the fleet's clients. */
 import { type Bytes, fromBase64Url } from "../bytes.ts";
-import { DEFAULT_ROLE, hasExpired, type KeyRing, type Role } from "../keys/mod.ts";
+import { DEFAULT_ROLE, hasExpired, type KeyRing, type Role, ROLE_AMOUNTS } from "../keys/mod.ts";
 import { attest } from "../sealed/key_document.ts";
 import { deriveProofKey, deriveRunnerPsk } from "../sealed/psk.ts";
 import type { BundleHead } from "./bundle.ts";
@@ -75,6 +75,14 @@ export class FleetRing implements Ring {
   }
   role(name?: string): ReturnType<KeyRing["role"]> {
     return name?.startsWith(ISSUERS) ? this.#roles.get(name) : this.#own.role(name);
+  }
+  get hasAmounts(): boolean {
+    const { roles = [] } = this.#fleet?.head ?? {};
+    return this.#own.hasAmounts ||
+      roles.some((role) => ROLE_AMOUNTS.some((amount) => role[amount] !== undefined));
+  }
+  get problem(): KeyRing["problem"] {
+    return this.#own.problem;
   }
   may(pskId: string, what: Parameters<KeyRing["may"]>[1]): boolean {
     return this.#key(pskId)?.client.may.includes(what) ?? this.#own.may(pskId, what);

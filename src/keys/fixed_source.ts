@@ -89,7 +89,8 @@ export class FixedSource implements KeySource {
       gen: 1,
       keys: [{ kid: this.kid, transport, active: true, createdMs: 0 }],
       clients,
-      roles: this.#clients?.roles ?? new Map(),
+      roles: this.#clients === undefined ? new Map() : this.#clients.roles,
+      problem: this.#clients?.problem,
       graceMs: 0,
       now: () => new Date(),
     });

@@ -4,6 +4,7 @@
  * what a ring of one does.
  */
 import { type Bytes, fromHex } from "../bytes.ts";
+import { SecLlamaError } from "../errors.ts";
 import { attest } from "../sealed/key_document.ts";
 import {
   clientPskId,
@@ -17,7 +18,7 @@ import {
 } from "../sealed/psk.ts";
 import { sealRenewal } from "../sealed/renewal_sealer.ts";
 import { hasExpired, type PairedClient, type Permission } from "./clients/client_list.ts";
-import { DEFAULT_ROLE, type Role } from "./clients/role.ts";
+import { DEFAULT_ROLE, type Role, ROLE_AMOUNTS } from "./clients/role.ts";
 import { type Secret, secret, wipe } from "../secret.ts";
 
 /** A key of the keyset that is not destroyed and was not retired as compromised. */
@@ -44,8 +45,10 @@ export interface KeyRingOptions {
   readonly keys: readonly RingKey[];
   /** By id, those that are not revoked. */
   readonly clients: ReadonlyMap<string, PairedClient>;
-  /** By name; absent: none. */
-  readonly roles?: ReadonlyMap<string, Role>;
+  /** By name; undefined: nobody knows. */
+  readonly roles: ReadonlyMap<string, Role> | undefined;
+  /** Why the list of clients and roles did not verify just now; undefined: it did. */
+  readonly problem?: SecLlamaError | undefined;
   /** How long a client is accepted under a key that was rotated away. */
   readonly graceMs: number;
   /** Says when a grace has ended. */
@@ -113,9 +116,28 @@ export class KeyRing implements Disposable {
     return this.#options.clients.get(id);
   }
 
-  /** The role of this name, or the one for those without; undefined: there is none. */
+  /**
+   * The role of this name, or the one for those without; undefined: there is none.
+   * @throws {SecLlamaError} `limits-failed` while no list has verified: the role may forbid what is asked.
+   */
   role(name: string = DEFAULT_ROLE): Role | undefined {
-    return this.#options.roles?.get(name);
+    const { roles, problem } = this.#options;
+    if (roles !== undefined) return roles.get(name);
+    throw new SecLlamaError("limits-failed", "which roles there are is not known", {
+      hint: "its administrator sees why: secllama clients list",
+      cause: problem,
+    });
+  }
+
+  /** Whether a role sets an amount: what was used of it is then counted. */
+  get hasAmounts(): boolean {
+    const roles = [...this.#options.roles?.values() ?? []];
+    return roles.some((role) => ROLE_AMOUNTS.some((amount) => role[amount] !== undefined));
+  }
+
+  /** Why the list of clients and roles did not verify; undefined: it did. */
+  get problem(): SecLlamaError | undefined {
+    return this.#options.problem;
   }
 
   /** Whether the holder of this psk_id may do more than ask: this machine's own clients may, paired ones by their terms. */

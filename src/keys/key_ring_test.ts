@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { toHex } from "../bytes.ts";
 import { openRenewal } from "../sealed/renewal.ts";
 import type { PairedClient } from "./clients/client_list.ts";
+import { corruptList } from "./clients/client_list.ts";
 import { LiveClients } from "./clients/live_clients.ts";
 import type { ClientRegistry } from "./clients/registry.ts";
 import { KeyRing } from "./key_ring.ts";
@@ -42,6 +43,7 @@ function ringOf(count: number): KeyRing {
       },
     ],
     clients,
+    roles: new Map(),
     graceMs: 500,
     now: () => new Date(1_400),
   });
@@ -102,6 +104,7 @@ Deno.test("ring: nobody is known by another's id, another key, or after the grac
 function ringOfZeroes() {
   using ring = new KeyRing({
     ...{ hid: new Uint8Array(16), gen: 1, clients: new Map(), graceMs: 0, now: () => new Date() },
+    roles: new Map(),
     keys: [{ kid: NEW!, transport: new Uint8Array(32), active: true, createdMs: 0 }],
   });
   return ring.credentials()!.psk;
@@ -123,4 +126,54 @@ Deno.test("ring: the list of clients is read again when it was replaced, not for
   fingerprint = "2";
   assert.notEqual(await live.read(), first);
   assert.equal(reads, 2);
+});
+
+Deno.test("ring: while no list has verified nobody knows what a role forbids; one that did verify holds", async () => {
+  const list = {
+    rev: 1,
+    hid: "",
+    clients: [clientOf(1)],
+    roles: [{ name: "default", models: ["demo"] }, { name: "few", requestsPerDay: 1 }],
+  };
+  let [fingerprint, damaged] = ["1", true];
+  const registry = {
+    fingerprint: () => fingerprint,
+    read: () =>
+      damaged ? Promise.reject(corruptList("is not complete JSON")) : Promise.resolve(list),
+  } as unknown as ClientRegistry;
+  const live = new LiveClients(registry);
+  const ring = async () => {
+    const clients = await live.read();
+    return new KeyRing({
+      ...{ hid: new Uint8Array(16), gen: 1, graceMs: 0, now: () => new Date() },
+      keys: [{ kid: NEW!, transport: new Uint8Array(32), active: true, createdMs: 0 }],
+      ...{ clients, roles: live.roles, problem: live.problem },
+    });
+  };
+  {
+    using unknown = await ring();
+    for (const name of [undefined, "few"]) {
+      assert.throws(() => unknown.role(name), { code: "limits-failed" });
+    }
+    assert.match(unknown.problem!.message, /is not complete JSON/);
+    assert.equal(unknown.hasAmounts, false);
+  }
+  damaged = false;
+  {
+    using known = await ring();
+    assert.deepEqual(known.role()?.models, ["demo"]);
+    assert.equal(known.problem, undefined);
+    assert.equal(known.hasAmounts, true);
+  }
+  [fingerprint, damaged] = ["2", true];
+  {
+    using later = await ring();
+    assert.deepEqual(later.role()?.models, ["demo"]);
+    assert.equal(later.hasClient(idOf(1)), false, "and no client comes");
+    assert.notEqual(later.problem, undefined);
+  }
+  fingerprint = "1";
+  using again = await ring();
+  assert.equal(again.problem, undefined, "put back as it was");
+  assert.equal(again.hasClient(idOf(1)), true);
 });

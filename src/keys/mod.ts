@@ -37,7 +37,13 @@ export type {
   StorageSource,
 } from "./key_source.ts";
 export { type KeySourceOptions, openKeySource, openLastingKeySource } from "./source.ts";
-export { type FileSystem, ManifestFile, writeFileAtomically } from "./keyset/manifest_file.ts";
+export {
+  fileFingerprint,
+  type FileSystem,
+  ioError,
+  ManifestFile,
+  writeFileAtomically,
+} from "./keyset/manifest_file.ts";
 export { type BackendOptions, systemStore } from "./stores/backend.ts";
 export type { Backend, KeyStore, StoreStatus, YesNoUnknown } from "./stores/store.ts";
 export { sealerTo, type SealTo } from "./clients/sealed_credentials.ts";

@@ -123,6 +123,7 @@ export class StoreSource implements KeySource {
       keys,
       clients,
       roles: this.#clients.roles,
+      problem: this.#clients.problem,
       graceMs: this.#graceMs,
       now: this.#manager.now,
     });

@@ -3,13 +3,13 @@ import type { MiddlewareHandler } from "hono";
 import { errorResponse } from "../api/errors.ts";
 import { type Kind, routeOf, ROUTES } from "../api/routes.ts";
 import { equalConstantTime, fromBase64, utf8, utf8Decode } from "../bytes.ts";
-import { type ErrorCode, SecLlamaError } from "../errors.ts";
+import { type ErrorCode, SecLlamaError, toSecLlamaError } from "../errors.ts";
 import { SHARED_PARTY } from "../http/mod.ts";
 import { label, type Logger } from "../log.ts";
 
 /** What the gate lets in by. */
 export interface TokenGateOptions {
-  /** Whose token a text is; undefined: nobody's. */
+  /** Whose token a text is; undefined: nobody's. What they throw is answered, and nothing is counted. */
   readonly tokens: {
     find(text: string): { readonly id: string } | undefined;
     /** The id in a text, if there is or was a token of this id. */
@@ -63,15 +63,28 @@ export function tokenGate(options: TokenGateOptions): MiddlewareHandler<GateEnv>
     // Nobody guesses it, and an app's wrong token must not lock this user's own commands out.
     if (shown.some((text) => equalConstantTime(utf8(text), utf8(own)))) return await next();
     const countedAs = (text: string) => guesserOf(party, text, tokens);
-    const locked = shown.map((text) => guesses.lockedSeconds(countedAs(text)));
-    const least = shown.length > 0 ? Math.min(...locked) : guesses.lockedSeconds(party);
+    const look = () => {
+      const locked = shown.map((text) => guesses.lockedSeconds(countedAs(text)));
+      const least = shown.length > 0 ? Math.min(...locked) : guesses.lockedSeconds(party);
+      // A user's name beside a password is none of ours, and may be what others guess by.
+      const open = shown.filter((_, i) => locked[i] === 0);
+      const right = open.map((text) => ({ text, entry: tokens.find(text) }))
+        .find(({ entry }) => entry !== undefined);
+      return { least, open, right };
+    };
+    let looked: ReturnType<typeof look>;
+    try {
+      looked = look();
+    } catch (error) {
+      // Nobody knows which tokens there are: whoever shows theirs has not guessed.
+      const unknown = toSecLlamaError(error);
+      logger.error("tokens-not-known", { code: label(unknown.code) });
+      return refuse(unknown, {});
+    }
+    const { least, open, right } = looked;
     if (least > 0) {
       return refuse(lockedOut(), { "retry-after": String(least) });
     }
-    // A user's name beside a password is none of ours, and may be what others guess by.
-    const open = shown.filter((_, i) => locked[i] === 0);
-    const right = open.map((text) => ({ text, entry: tokens.find(text) }))
-      .find(({ entry }) => entry !== undefined);
     if (right !== undefined) {
       guesses.right(countedAs(right.text));
       if (ofTheOwner(c.req.path)) return refuse(beyondToken(), {});

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { Hono } from "hono";
 import { Guesses } from "../firm/guesses.ts";
 import { tokenClaim } from "../firm/tokens.ts";
+import { SecLlamaError } from "../errors.ts";
 import { silentLogger } from "../log.ts";
 import { makeProxyApp } from "./app.ts";
 import { type GateEnv, shownTokens, tokenGate } from "./token_gate.ts";
@@ -228,4 +229,44 @@ Deno.test("token gate: who shows a token in the wrong way is told what is wrong,
     await said({ authorization: `Bearer ${TOKEN}x` }),
     "the API token is not valid here",
   );
+});
+
+Deno.test("token gate: while the tokens are not known nobody is let in, in each dialect, and nobody has guessed", async () => {
+  let known = false;
+  const unknown = () => new SecLlamaError("key-corrupt", "the list of tokens cannot be read");
+  const app = new Hono<GateEnv>();
+  const answered: string[] = [];
+  app.use(
+    "*",
+    tokenGate({
+      tokens: {
+        find() {
+          if (known) return { id: "0123456789ab" };
+          throw unknown();
+        },
+        idIn: () => undefined,
+      },
+      guesses: new Guesses(() => 0),
+      own: OWN,
+      logger: silentLogger,
+      sleep: () => Promise.reject(new Error("nobody waits")),
+      onRefused: () => assert.fail("it is no guess"),
+      onAnswered: (code) => answered.push(code),
+    }),
+  );
+  app.all("*", (c) => c.text("in"));
+  const ask = (path: string, key = TOKEN) =>
+    app.request(path, { method: "POST", headers: { "x-api-key": key }, body: "{}" }, {
+      party: "uid 1",
+    });
+  const paths = ["/api/chat", "/v1/chat/completions", "/v1/messages"];
+  for (let i = 0; i < 30; i++) {
+    const answer = await ask(paths[i % 3]!);
+    assert.equal(answer.status, 503);
+    assert.match(await answer.text(), /"code":"key-corrupt"/);
+  }
+  assert.deepEqual(new Set(answered), new Set(["key-corrupt"]));
+  assert.equal((await ask("/api/chat", OWN)).status, 200, "this user's own commands go on");
+  known = true;
+  assert.equal((await ask("/api/chat")).status, 200);
 });

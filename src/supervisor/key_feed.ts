@@ -3,7 +3,7 @@
  * derived for this start of this runner, and it is taken away as soon as the client may no longer come under it.
  */
 import { type Bytes, fromHex, toHex } from "../bytes.ts";
-import { toSecLlamaError } from "../errors.ts";
+import { type SecLlamaError, toSecLlamaError } from "../errors.ts";
 import { secret } from "../secret.ts";
 import type {
   ClientRegistry,
@@ -13,7 +13,7 @@ import type {
   RingSource,
   Role,
 } from "../keys/mod.ts";
-import { label, type Logger } from "../log.ts";
+import { label, type Logger, sentence } from "../log.ts";
 import { encodeGive, encodeTake } from "../pipe/key_frames.ts";
 
 /** How often a change of keys or clients by another process is looked for; a paired client's request looks at once. */
@@ -103,6 +103,16 @@ export class KeyFeed {
     return this.#ring?.role(name);
   }
 
+  /** See {@link KeyRing.hasAmounts}. */
+  get hasAmounts(): boolean {
+    return this.#ring?.hasAmounts ?? false;
+  }
+
+  /** See {@link KeyRing.problem}. */
+  get problem(): SecLlamaError | undefined {
+    return this.#ring?.problem;
+  }
+
   /** Whether the holder of this psk_id may do that; false for a stranger. */
   may(id: string, what: Permission): boolean {
     return this.#ring?.may(id, what) ?? false;
@@ -185,6 +195,10 @@ export class KeyFeed {
     // Before the keys: a change in between is then seen by the next look.
     const changes = await keys.changes();
     const ring = await keys.ring();
+    const { problem } = ring;
+    if (problem !== undefined && problem.message !== this.problem?.message) {
+      this.#options.logger.error("clients-not-known", { why: sentence(problem.message) });
+    }
     this.#ring?.[Symbol.dispose]();
     this.#ring = ring;
     for (const to of receivers()) this.#update(to, ring);

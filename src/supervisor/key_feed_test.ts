@@ -40,6 +40,7 @@ function world(runnerCount: number) {
           { id, name: id, created: "", revoked: null, kid: source.shown },
         ]),
       ),
+      roles: new Map(),
       graceMs: 3_600_000,
       now: () => new Date(),
     });

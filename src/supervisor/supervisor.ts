@@ -240,6 +240,16 @@ export class Supervisor {
     return this.#keyFeed.role(name);
   }
 
+  /** See {@link KeyFeed.hasAmounts}. */
+  get hasAmounts(): boolean {
+    return this.#keyFeed.hasAmounts;
+  }
+
+  /** Why the list of clients did not verify when it was read last; undefined: it did. */
+  get clientsProblem(): SecLlamaError | undefined {
+    return this.#keyFeed.problem;
+  }
+
   /** Whether the holder of this psk_id may have models unloaded. */
   mayStop(id: string): boolean {
     return this.#keyFeed.may(id, "stop");

@@ -142,6 +142,7 @@ function withTwoClients(real: KeySource): KeySource {
           createdMs: 0,
         })),
         clients: new Map([[absent.id, absent]]),
+        roles: new Map(),
         graceMs: 0,
         now: () => new Date(),
       }),
