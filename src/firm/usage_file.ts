@@ -36,6 +36,8 @@ const NO_COUNT = "SELECT 1 FROM usage WHERE " +
 interface Files {
   readonly file: string;
   readonly log: string;
+  /** Differs once the database's own was written: by SQLite, which does so seldom, or by somebody else. */
+  written: string;
 }
 
 /**
@@ -134,13 +136,19 @@ export class UsageFile implements UsageStore, Disposable {
   /** @param waitMs For another process that writes; nobody's request waits for one. @throws {SecLlamaError} `limits-failed`. */
   #with<T>(use: (db: DatabaseSync) => T, waitMs = 0): T {
     try {
-      if (this.#files !== undefined && this.#files.file !== fileAt(this.#path)) {
+      const { file, written } = stateOf(this.#path);
+      if (this.#files !== undefined && this.#files.file !== file) {
         this.#close();
         dropLog(this.#path, this.#files);
       }
       if (this.#db === undefined) {
         this.#db = openAt(this.#path, waitMs);
-        this.#files = { file: fileAt(this.#path), log: fileAt(logOf(this.#path)) };
+        checkWhole(this.#db);
+        const { file: log } = stateOf(logOf(this.#path));
+        this.#files = { ...stateOf(this.#path), log };
+      } else if (written !== this.#files!.written) {
+        checkWhole(this.#db);
+        this.#files!.written = written;
       }
       this.#db.exec(`PRAGMA busy_timeout=${waitMs}`);
       return use(this.#db);
@@ -176,24 +184,30 @@ function openAt(path: string, waitMs: number): DatabaseSync {
   return db;
 }
 
+/** What is missing from a page that SQLite does not look at closely would be counts that were never made. @throws {RangeError} */
+function checkWhole(db: DatabaseSync): void {
+  const { quick_check: said } = db.prepare("PRAGMA quick_check(1)").get()!;
+  if (said !== "ok") throw new RangeError("pages are damaged");
+}
+
 function logOf(path: string): string {
   return `${path}-wal`;
 }
 
 /** SQLite would take the log of the file that was there before for that of the one that is there now. */
 function dropLog(path: string, { log }: Files): void {
-  if (log === "" || fileAt(logOf(path)) !== log) return;
+  if (log === "" || stateOf(logOf(path)).file !== log) return;
   Deno.removeSync(logOf(path));
   Deno.removeSync(`${path}-shm`);
 }
 
-/** Differs when another file is there, or none. */
-function fileAt(path: string): string {
+/** Which file is there, and how it was last written; both "" where none is. */
+function stateOf(path: string): Omit<Files, "log"> {
   try {
-    const { dev, ino } = Deno.statSync(path);
-    return `${dev} ${ino}`;
+    const { dev, ino, size, mtime } = Deno.statSync(path);
+    return { file: `${dev} ${ino}`, written: `${size} ${mtime?.getTime()}` };
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return "";
+    if (error instanceof Deno.errors.NotFound) return { file: "", written: "" };
     throw error;
   }
 }
