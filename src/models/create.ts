@@ -6,7 +6,13 @@ import { utf8 } from "../bytes.ts";
 import { SecLlamaError } from "../errors.ts";
 import { HINTS } from "../hints.ts";
 import { type ModelMessage, readParameters } from "./defaults.ts";
-import { describeAdapter, describeModel, kindOfFile, type ModelDetails } from "./describe.ts";
+import {
+  checkProjector,
+  describeAdapter,
+  describeModel,
+  kindOfFile,
+  type ModelDetails,
+} from "./describe.ts";
 import { attempt, type CopyOptions, hashStream, type TempFile } from "./files.ts";
 import type { ModelFolder, ResolvedModel } from "./folder.ts";
 import { type GgufHeader, openRegularFile, readGgufHeader } from "./gguf.ts";
@@ -78,13 +84,14 @@ export async function createModel(
 ): Promise<Manifest> {
   if (recipe.template) checkTemplate(recipe.template);
   await shop.own.clean();
-  using parts = new Parts(shop, options);
+  using parts = new Parts(shop, recipe, options);
   const { base } = recipe;
   if (base) await parts.inherit(base);
   for (const file of recipe.files) await parts.addFile(file);
   const details = await parts.modelDetails();
   const before = base ? (await shop.layerTexts(base, "template")).at(-1) : undefined;
   checkChatTemplate(details, recipe.template ?? before);
+  parts.checkProjectors(details);
   for (const file of recipe.adapters) await parts.addAdapter(file, details);
   for (const [kind, text] of [["template", recipe.template], ["system", recipe.system]] as const) {
     if (text !== undefined) parts.setText(kind, text === "" ? [] : [text]);
@@ -103,6 +110,15 @@ export async function createModel(
   for (const license of recipe.licenses ?? []) parts.addText("license", license);
   const requires = recipe.requires ?? (base ? await shop.requires(base) : undefined);
   return await parts.commit(name, details, requires);
+}
+
+/** @throws What was thrown; of a file that is no usable one, with its name in front. */
+function failNaming(file: FileReference, error: unknown): never {
+  if (!(error instanceof SecLlamaError) || error.code !== "bad-model") throw error;
+  const { code, message, hint } = error;
+  const name = "path" in file ? file.path : file.digest;
+  if (message.includes(name)) throw error;
+  throw new SecLlamaError(code, `${name}: ${message}`, { ...(hint && { hint }), cause: error });
 }
 
 /** Gives a model's manifest, as it is, a second name; files of another folder are copied, digests checked. */
@@ -133,9 +149,17 @@ export async function copyModel(
   });
 }
 
+/** A file that has become a blob to be. */
+interface Taken {
+  readonly part: { readonly digest: string; readonly size: number };
+  readonly header: GgufHeader;
+}
+
 /** The layers of a model under construction, and the files that are to become blobs. */
 class Parts implements Disposable {
   readonly #shop: Workshop;
+  /** Whether the one has to be named that is wrong. */
+  readonly #several: boolean;
   readonly #options: CopyOptions;
   readonly #temps = new Map<string, TempFile>();
   readonly #texts = new Map<string, Uint8Array>();
@@ -145,8 +169,9 @@ class Parts implements Disposable {
   #weightsPath: string | undefined;
   #textBytes = 0;
 
-  constructor(shop: Workshop, options: CopyOptions) {
+  constructor(shop: Workshop, { files, adapters }: Recipe, options: CopyOptions) {
     this.#shop = shop;
+    this.#several = files.length + adapters.length > 1;
     this.#options = options;
   }
 
@@ -202,6 +227,14 @@ class Parts implements Disposable {
     const { part, header } = await this.#take(file);
     describeAdapter(header, model.architecture);
     this.#add({ mediaType: layerType("adapter"), ...part });
+  }
+
+  /** Those that this recipe brought; a base's was checked with it. @throws {SecLlamaError} `bad-model`. */
+  checkProjectors(model: ModelDetails): void {
+    for (const { digest } of layersOf({ layers: this.#layers }, "projector")) {
+      const header = this.#headers.get(digest);
+      if (header !== undefined) checkProjector(header, model);
+    }
   }
 
   /** @throws {SecLlamaError} `bad-model` if there are no weights. */
@@ -268,10 +301,12 @@ class Parts implements Disposable {
   }
 
   /** Copies a file to be a blob, or finds the blob, and reads its header. */
-  async #take(file: FileReference): Promise<{
-    part: { digest: string; size: number };
-    header: GgufHeader;
-  }> {
+  async #take(file: FileReference): Promise<Taken> {
+    const taken = this.#takeUnnamed(file);
+    return this.#several ? await taken.catch((error) => failNaming(file, error)) : await taken;
+  }
+
+  async #takeUnnamed(file: FileReference): Promise<Taken> {
     const { own } = this.#shop;
     const path = "path" in file ? file.path : await this.#pathOf(file.digest);
     using source = await openRegularFile(path);

@@ -124,6 +124,19 @@ export function describeAdapter(header: GgufHeader, architecture: string): void 
   if (header.tensorCount === 0) throw refused("the adapter holds no weights");
 }
 
+/**
+ * Checks a projector against the model that is to see or hear by it. What it gives has as many numbers as the model's embeddings,
+ * so one of its weights must have that length. llama.cpp looks more closely when it loads both.
+ * @throws {SecLlamaError} `bad-model` if it was made for a model of another width.
+ */
+export function checkProjector({ lengths }: GgufHeader, { embeddingLength }: ModelDetails): void {
+  if (lengths.has(embeddingLength)) return;
+  throw refused(
+    `the projector was made for another model: no weight of it has this model's ${embeddingLength} numbers`,
+    "give the one that was made for this model, of this size",
+  );
+}
+
 function printableName(value: unknown): string {
   return typeof value === "string" && ARCHITECTURE.test(value) ? value : "another architecture";
 }

@@ -58,6 +58,8 @@ export interface GgufHeader {
   readonly parameterCount: number;
   /** Bytes of tensor data by type name, to name the quantisation when the file does not. */
   readonly bytesByType: ReadonlyMap<string, number>;
+  /** Lengths of the dimensions of all tensors. */
+  readonly lengths: ReadonlySet<number>;
   readonly metadata: ReadonlyMap<string, GgufValue>;
   /** `gguf_type` of each key. */
   readonly types: ReadonlyMap<string, number>;
@@ -155,6 +157,7 @@ async function parse(source: ByteSource, sizeBytes: number): Promise<GgufHeader>
     tensorCount,
     parameterCount: tensors.parameterCount,
     bytesByType: tensors.bytesByType,
+    lengths: tensors.lengths,
     ...keys,
   };
 }
@@ -279,11 +282,13 @@ interface Tensors {
   dataBytes: number;
   parameterCount: number;
   bytesByType: Map<string, number>;
+  lengths: Set<number>;
 }
 
 async function readTensors(r: HeaderReader, count: number, alignment: number): Promise<Tensors> {
   const names = new Set<string>();
   const bytesByType = new Map<string, number>();
+  const lengths = new Set<number>();
   let parameterCount = 0;
   let expectedOffset = 0;
   let dataBytes = 0;
@@ -307,6 +312,7 @@ async function readTensors(r: HeaderReader, count: number, alignment: number): P
       if (length === 0n || elements > BigInt(Number.MAX_SAFE_INTEGER)) {
         throw badModel(`the tensor ${show(name)} has an impossible shape`);
       }
+      lengths.add(Number(length));
     }
     const typeNumber = r.u32();
     const type = TENSOR_TYPES.get(typeNumber);
@@ -325,7 +331,7 @@ async function readTensors(r: HeaderReader, count: number, alignment: number): P
     parameterCount += Number(elements);
     bytesByType.set(type.name, (bytesByType.get(type.name) ?? 0) + bytes);
   }
-  return { dataBytes, parameterCount, bytesByType };
+  return { dataBytes, parameterCount, bytesByType, lengths };
 }
 
 /** A name from the file as it may be printed: short, and no control or bidirectional characters. */

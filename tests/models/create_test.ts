@@ -5,7 +5,7 @@ import { addModel } from "../support/ollama_folder.ts";
 import { utf8 } from "../../src/bytes.ts";
 import { readDefaults } from "../../src/models/defaults.ts";
 import { listFolder } from "../../src/models/files.ts";
-import { keyStr, makeGguf } from "../../src/models/testing.ts";
+import { keyStr, makeGguf, tensor } from "../../src/models/testing.ts";
 import { layersOf } from "../../src/models/manifest.ts";
 import { ModelStore } from "../../src/models/store.ts";
 
@@ -19,8 +19,12 @@ const adapterFile = (architecture = "llama") =>
       keyStr("adapter.type", "lora"),
     ],
   });
-const projectorFile = () =>
-  makeGguf({ keys: [keyStr("general.architecture", "clip"), keyStr("general.type", "mmproj")] });
+/** @param width Numbers that it gives; the model's have 8. */
+const projectorFile = (width = 8) =>
+  makeGguf({
+    keys: [keyStr("general.architecture", "clip"), keyStr("general.type", "mmproj")],
+    tensors: [tensor("mm.0.bias", [width, 2], 0, 0)],
+  });
 
 async function withStore(
   body: (
@@ -147,6 +151,7 @@ Deno.test("create: what cannot be a part is refused, and nothing is left (CVE-20
     const foreign = { path: await file(adapterFile("gpt2")) };
     const projector = { path: await file(projectorFile()) };
     const text = { path: await file(utf8("not a model")) };
+    const wide = { path: await file(projectorFile(16)) };
     await new Deno.Command("/usr/bin/mkfifo", { args: [join(dir, "fifo")] }).output();
     const rows: [string, Parameters<ModelStore["create"]>[1], RegExp | undefined][] = [
       ["a device", { ...ADAPTER, files: [{ path: "/dev/random" }] }, /not a regular file/],
@@ -158,6 +163,16 @@ Deno.test("create: what cannot be a part is refused, and nothing is left (CVE-20
       ["an adapter as model", { ...ADAPTER, files: [lora] }, /adapter, not a model/],
       ["a model as adapter", { files: [model], adapters: [other] }, /no LoRA adapter/],
       ["a projector as adapter", { files: [model], adapters: [projector] }, /a projector, no adap/],
+      [
+        "a projector of another width",
+        { ...ADAPTER, files: [model, wide] },
+        /made for another model/,
+      ],
+      [
+        "a projector that is text",
+        { ...ADAPTER, files: [model, text] },
+        new RegExp(`^${text.path}: not a usable`),
+      ],
       ["another's adapter", { files: [model], adapters: [foreign] }, /is for gpt2, the model is/],
       ["nothing", ADAPTER, /no model was given/],
     ];
