@@ -105,6 +105,7 @@ async function benchDerivations(): Promise<void> {
         ...(i > 0 && { retiredMs: Date.now() }),
       })),
       clients: new Map(ids.map((id) => [id, paired(id)])),
+      roles: new Map(),
       graceMs: 3_600_000,
       now: () => new Date(),
     });

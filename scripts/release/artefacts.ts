@@ -2,7 +2,7 @@
 import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 import type { BuildFacts, PartList } from "../../src/bundle/part_list.ts";
-import { type Target, TARGETS } from "../compile_targets.ts";
+import type { Target } from "../compile_targets.ts";
 
 export interface Artefact {
   readonly target: Target;

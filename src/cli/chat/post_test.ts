@@ -6,7 +6,7 @@ import { readChallenge } from "../../api/proxy_identity.ts";
 import { ROUTES } from "../../api/routes.ts";
 import { toBase64Url } from "../../bytes.ts";
 import { PairingStore } from "../../keys/mod.ts";
-import { MemoryStore } from "../../keys/stores/memory.ts";
+import { MemoryStore } from "../../keys/stores/testing_memory.ts";
 import { ProxyIdentity } from "../../proxy/identity.ts";
 import type { Tui } from "../tui.ts";
 import { makePost } from "./post.ts";
