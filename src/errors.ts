@@ -134,6 +134,21 @@ export function isHostsFault({ code }: SecLlamaError): boolean {
   return code === "bad-config" || code === "bad-environment";
 }
 
+/** A full path of a file, a folder or a socket, of Linux, macOS or Windows. */
+const FULL_PATH = /(?:^|[\s"'`(\[<=,;]|: ?)(?:~?\/|[a-z]:[\\/]|\\\\)(?!\/)\S|file:\/\//i;
+/** Who asks is told one text of ours in place of all that is said of these. */
+const OF_HOSTS_FILES: readonly ErrorCode[] = ["limits-failed", "audit-failed", "audit-broken"];
+
+/**
+ * Whether the text of an error is for the host's log, and not for whoever asks over HTTP: a setting is to blame, or it names a file of
+ * the host's. What is wrong with a request names what the request named, but for a model's file, which is the host's.
+ */
+export function isForLog(error: SecLlamaError): boolean {
+  if (isHostsFault(error) || OF_HOSTS_FILES.includes(error.code)) return true;
+  const isHosts = error.status >= 500 || error.code === "bad-model" || error.code === "key-refused";
+  return isHosts && [error.message, error.hint ?? ""].some((text) => FULL_PATH.test(text));
+}
+
 /** What is wrong with a field of a request, where a dialect has a word for it. */
 export type FieldFault =
   | "missing"

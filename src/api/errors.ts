@@ -17,6 +17,7 @@ import {
   type ErrorCode,
   type FieldFault,
   isErrorCode,
+  isForLog,
   isHostsFault,
   SecLlamaError,
   toSecLlamaError,
@@ -105,20 +106,28 @@ export function errorDocument(
   }
 }
 
+/** Of codes whose text is for the host's log: what who asks is told. */
+const TOLD: { readonly [code in ErrorCode]?: string } = {
+  "limits-failed": "this host cannot keep its clients' limits now",
+  "audit-failed": "this host cannot write its audit log now",
+  "audit-broken": "the audit log of this host is damaged",
+};
+
 /**
  * The error as whoever asks over HTTP gets it. A setting or a file of the host's that is wrong is the host's fault, not the request's,
  * and its text may name a file: the text is for the host's log.
  */
 export function toAskers(thrown: unknown): SecLlamaError {
   const error = toSecLlamaError(thrown);
-  if (error.code === "limits-failed") {
-    return new SecLlamaError("limits-failed", "this host cannot keep its clients' limits now", {
-      hint: "its administrator finds why in the host's log, at limits-failed",
+  if (!isForLog(error)) return error;
+  if (isHostsFault(error)) {
+    return new SecLlamaError("misconfigured", "a setting of this host is wrong", {
+      hint: "its administrator finds which one in the host's log, at misconfigured",
     });
   }
-  if (!isHostsFault(error)) return error;
-  return new SecLlamaError("misconfigured", "a setting of this host is wrong", {
-    hint: "its administrator finds which one in the host's log, at misconfigured",
+  const { code } = error;
+  return new SecLlamaError(code, TOLD[code] ?? "a file of this host cannot be used", {
+    hint: `its administrator finds why in the host's log, at ${code}`,
   });
 }
 

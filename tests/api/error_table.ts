@@ -16,7 +16,7 @@ import { noLimits } from "../../src/gateway/testing.ts";
 import type { GatewayContext } from "../../src/gateway/context.ts";
 import { serveHardened } from "../../src/http/mod.ts";
 import { Raw } from "../../src/http/testing.ts";
-import { silentLogger } from "../../src/log.ts";
+import { makeLogger, silentLogger } from "../../src/log.ts";
 import { ModelStore } from "../../src/models/store.ts";
 import { startProxy } from "../../src/proxy/mod.ts";
 import { toPem } from "../../src/pem.ts";
@@ -162,6 +162,10 @@ export interface World {
   readonly tls: () => Promise<Deno.Conn>;
   /** Thrown by the proxy's sealing fetch instead of sealing; undefined: it seals. */
   fault: SecLlamaError | undefined;
+  /** Thrown by what the gateway asks of its runners; undefined: it answers. */
+  gatewayFault: SecLlamaError | undefined;
+  /** Lines of the gateway and the proxy that are no news. */
+  readonly logged: string[];
 }
 
 /**
@@ -175,10 +179,15 @@ export async function withWorld(
   const folder = await Deno.makeTempDir({ prefix: "secllama-test-" });
   const models = await ModelStore.open(join(folder, "models"));
   const stop = new AbortController();
+  const logged: string[] = [];
+  const logger = makeLogger({ role: "test", level: "error", write: (line) => logged.push(line) });
   const context = {
     config: loadConfig({ env: {} }),
     supervisor: {
-      loaded: () => [],
+      loaded: () => {
+        if (world.gatewayFault) throw world.gatewayFault;
+        return [];
+      },
       knowsPskId: () => Promise.resolve(true),
       proofKey: () => Promise.resolve(undefined),
       acquire: (name: string) => models.resolve(name),
@@ -186,7 +195,7 @@ export async function withWorld(
       byRecipient: () => undefined,
     },
     models,
-    logger: silentLogger,
+    logger,
     version: "0",
     keys: { backend: "memory", active: { kid: "0".repeat(16), createdMs: null }, warnings: [] },
     activity: new Activity(),
@@ -225,6 +234,8 @@ export async function withWorld(
   });
   const world = {
     fault: undefined as SecLlamaError | undefined,
+    gatewayFault: undefined as SecLlamaError | undefined,
+    logged,
     gateway: gateway.addr.port,
     proxy: 0,
     tls: () =>
@@ -241,7 +252,7 @@ export async function withWorld(
     fetch: (input, init) => world.fault ? Promise.reject(world.fault) : seal(input, init),
     metadata: seal.metadata,
     outer: seal.outer,
-    logger: silentLogger,
+    logger,
     signal: stop.signal,
   });
   world.proxy = proxy.addr.port;

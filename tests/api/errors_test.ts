@@ -6,8 +6,9 @@
  * behind the gateway is made up: a supervisor that loads nothing.
  */
 import assert from "node:assert/strict";
+import fc from "fast-check";
 import { testApi } from "../../runner/api/testing.ts";
-import { ROUTES, routes } from "../../src/api/routes.ts";
+import { type Route, ROUTES, routes } from "../../src/api/routes.ts";
 import { listenerRules } from "../../src/api/listener_rules.ts";
 import { loadConfig } from "../../src/config/config.ts";
 import { ERROR_TABLE, type ErrorCode, isHostsFault, SecLlamaError } from "../../src/errors.ts";
@@ -29,6 +30,7 @@ import {
   withWorld,
 } from "./error_table.ts";
 import { CASES } from "./fault_cases.ts";
+import { SEED } from "../support/seeds.ts";
 
 Deno.test("errors: what a listener refuses, over TLS as without it", () =>
   withWorld(async (world) => {
@@ -106,9 +108,9 @@ const ANTHROPIC_NAMES: { readonly [status: number]: string } = {
 Deno.test("errors: whatever the gateway or the runner's start says comes through the proxy in the path's dialect", () =>
   withWorld(async (world) => {
     for (const thrown of Object.keys(ERROR_TABLE) as ErrorCode[]) {
-      const error = new SecLlamaError(thrown, "why", { hint: "do this" });
+      const error = new SecLlamaError(thrown, "it is so", { hint: "do this" });
       world.fault = error;
-      // What a setting or the file of counts is to blame for is told to the host's log only.
+      // What a setting, the file of counts or the audit log is to blame for is told to the host's log only.
       const code = isHostsFault(error) ? "misconfigured" : thrown;
       const [status] = ERROR_TABLE[code];
       const want = {
@@ -122,14 +124,100 @@ Deno.test("errors: whatever the gateway or the runner's start says comes through
         const answer = await raw(world.proxy, posted("POST", row.path, '{"model":"demo"}'));
         check(answer, row.path, want, "proxy");
         const { hint } = JSON.parse(answer.text);
-        if (code === thrown && code !== "limits-failed") assert.equal(hint, "do this");
-        else assert.doesNotMatch(answer.text, /why|do this/);
+        if (code === thrown && !OF_FILES.includes(code)) assert.equal(hint, "do this");
+        else assert.doesNotMatch(answer.text, /it is so|do this/);
       }
     }
     world.fault = new SecLlamaError("busy", BUSY);
     for (const row of routes("inference")) {
       const answer = await raw(world.proxy, posted("POST", row.path, '{"model":"demo"}'));
       check(answer, row.path, wanted("busy", BUSY), "proxy");
+    }
+  }));
+
+/** What is said of these always names a file. */
+const OF_FILES: readonly ErrorCode[] = ["limits-failed", "audit-failed", "audit-broken"];
+
+Deno.test("errors: no answer names a file of the host, whichever code says it and whatever system's path it is; the log does", () =>
+  withWorld(async (world) => {
+    const part = fc.constantFrom("home", "data", "audit.db", "clients.json", "a b", "Zoë", "x'y");
+    const folder = fc.constantFrom(
+      "/srv/private/",
+      "C:\\private\\",
+      "c:/private/",
+      "\\\\box\\private\\",
+    );
+    const path = fc.tuple(folder, fc.array(part, { minLength: 1, maxLength: 3 }))
+      .map(([start, parts]) => start + parts.join(start.includes("/") ? "/" : "\\"));
+    const said = fc.constantFrom<(path: string) => string>(
+      (path) => `${path} is damaged`,
+      (path) => `the audit log ${path} cannot be used: the disk is full`,
+      (path) => `could not read ${path}: permission was denied`,
+      (path) => `no such file: ${path}`,
+      (path) => `the file:${path}`,
+      (path) => `what is "${path}", or (${path})`,
+      (path) => `to move it away, run: mv "${path}" elsewhere`,
+    );
+    const codes = (Object.keys(ERROR_TABLE) as ErrorCode[]).filter((code) =>
+      ERROR_TABLE[code][0] >= 500 || code === "bad-model" || code === "key-refused"
+    );
+    const asks: readonly (readonly [row: Route, body: string | undefined])[] = [
+      [ROUTES.chat, '{"model":"demo"}'],
+      [ROUTES.openaiChat, '{"model":"demo"}'],
+      [ROUTES.anthropicMessages, '{"model":"demo"}'],
+      [ROUTES.ps, undefined],
+    ];
+    const ask = (port: number, [{ path }, body]: typeof asks[number]) =>
+      raw(
+        port,
+        body === undefined ? `GET ${path} HTTP/1.1\r\n${HOST}${END}` : posted("POST", path, body),
+      );
+    await fc.assert(
+      fc.asyncProperty(
+        fc.constantFrom(...codes),
+        path,
+        said,
+        fc.boolean(),
+        fc.constantFrom(...asks),
+        async (code, path, say, inHint, asked) => {
+          const fault = inHint
+            ? new SecLlamaError(code, "it cannot be", { hint: say(path) })
+            : new SecLlamaError(code, say(path), { hint: "as it was" });
+          const isOfGateway = asked[0] === ROUTES.ps;
+          if (isOfGateway) world.gatewayFault = fault;
+          else world.fault = fault;
+          for (const port of isOfGateway ? [world.gateway, world.proxy] : [world.proxy]) {
+            const before = world.logged.length;
+            const { text, status } = await ask(port, asked);
+            assert.equal(status, ERROR_TABLE[code][0], text);
+            assert.equal(JSON.parse(text).code, code);
+            assert.doesNotMatch(text, /private|audit\.db|clients\.json|as it was/, text);
+            if (code !== "internal") assert.match(text, new RegExp(`at ${code}`));
+            const why = world.logged.slice(before).map((line) => JSON.parse(line));
+            const named = why.some((line) =>
+              line.event === code && /private/.test(line.why + line.hint)
+            );
+            assert.ok(named, JSON.stringify(why));
+          }
+        },
+      ),
+      { seed: SEED, numRuns: 150 },
+    );
+    world.gatewayFault = undefined;
+    world.fault = undefined;
+    // What the request named, and what is no path.
+    for (
+      const [code, text] of [
+        ["bad-request", "FROM /srv/private is no path that may be named here"],
+        ["gateway-unreachable", "cannot reach https://host.example:11434"],
+        ["model-failed", "hf.co/a/b made no embeddings, 1/2 of them"],
+        ["busy", "too many are asked at once / try again"],
+      ] as const
+    ) {
+      world.fault = new SecLlamaError(code, text);
+      const answer = await raw(world.proxy, posted("POST", ROUTES.openaiChat.path, "{}"));
+      if (code !== "busy") assert.ok(answer.text.includes(text), answer.text);
+      else assert.doesNotMatch(answer.text, /a file of this host/);
     }
   }));
 

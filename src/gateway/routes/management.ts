@@ -6,7 +6,8 @@ import { errorDocument } from "../../api/errors.ts";
 import { NDJSON_TYPE } from "../../api/media_types.ts";
 import { parameterOf, pattern, ROUTES } from "../../api/routes.ts";
 import { BAD_DIGEST_TEXT } from "../../api/texts.ts";
-import { SecLlamaError } from "../../errors.ts";
+import { SecLlamaError, toSecLlamaError } from "../../errors.ts";
+import { logMisconfigured } from "../../http/mod.ts";
 import { label } from "../../log.ts";
 import { parseModelName } from "../../api/model_name.ts";
 import { digestHex, isDigest } from "../../models/names.ts";
@@ -49,6 +50,7 @@ export function managementRoutes(
           if (!stop.signal.aborted) controller.enqueue(utf8(`${JSON.stringify(line)}\n`));
         };
         void job({ signal, onLine: send }).then(() => send({ status: "success" }), (error) => {
+          logMisconfigured(logger, toSecLlamaError(error));
           send(errorDocument(error, "ollama"));
         }).finally(() => {
           done();
