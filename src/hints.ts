@@ -56,6 +56,8 @@ export const HINTS = {
   auditKey: "the host's administrator has it from: secllama audit key",
   serveRuns: "check that it runs: secllama serve",
   administrator: "run as Administrator",
+  whyTokens: "its administrator sees why: secllama token list",
+  whyClients: "its administrator sees why: secllama clients list",
   signingKey: "to make one: openssl ecparam -genkey -name prime256v1 -noout -out key.pem",
   roles: "to see the roles: secllama role list; to make one: secllama role set NAME …",
   passphraseAgain: "try the passphrase again; if it is right, the file was changed: use a copy",

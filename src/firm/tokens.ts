@@ -8,6 +8,7 @@ import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { equalConstantTime, fromHex, toBase64Url, toHex, utf8, utf8Decode } from "../bytes.ts";
 import { SecLlamaError } from "../errors.ts";
+import { HINTS } from "../hints.ts";
 import { refuseNewer } from "../newer_file.ts";
 import {
   fileFingerprint,
@@ -203,13 +204,12 @@ export class TokenCheck {
       : undefined;
   }
 
-  /** Whether the token of this id was revoked, or is no more in the list. One that came to its end was not. Of tokens that are not known: yes. */
+  /**
+   * Whether the token of this id was revoked, or is no more in the list. One that came to its end was not.
+   * @throws {SecLlamaError} As {@link TokenCheck.find}.
+   */
   wasRevoked(id: string): boolean {
-    try {
-      this.#refresh();
-    } catch {
-      return true;
-    }
+    this.#refresh();
     const entry = this.#byId.get(id);
     return entry === undefined || entry.revoked !== null;
   }
@@ -243,7 +243,7 @@ export class TokenCheck {
       this.#seen = "";
       const cause = ioError("read", this.#path, error);
       throw new SecLlamaError(cause.code, "this host's list of API tokens cannot be read", {
-        hint: "its administrator sees why: secllama token list",
+        hint: HINTS.whyTokens,
         cause,
       });
     }

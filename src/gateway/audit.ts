@@ -76,7 +76,12 @@ interface SaidOfExchange extends UsedTokens {
 }
 
 /** Results of an exchange that was broken off here: its runner says only then what it cost. */
-const BROKEN_OFF_HERE: readonly string[] = ["client-gone", "token-refused"];
+const BROKEN_OFF_HERE: readonly string[] = [
+  "client-gone",
+  "token-refused",
+  "key-corrupt",
+  "key-io",
+];
 /** So long its line waits for that, ms. */
 const TOLD_MS = 1_000;
 

@@ -1,7 +1,7 @@
 /** Whose request it is and whether their role lets them: a paired client by its key, a program of this machine by its token's id. */
 import type { CallTerms } from "../api/call_terms.ts";
 import { readApp } from "../api/limits.ts";
-import { type ErrorCode, SecLlamaError } from "../errors.ts";
+import { type ErrorCode, SecLlamaError, toSecLlamaError } from "../errors.ts";
 import type { Ticket } from "../firm/limiter.ts";
 import {
   hasExpired,
@@ -48,7 +48,10 @@ interface ClientLimitsOptions {
     byId(id: string): AppEntry | undefined;
     /** The same, if it has this hash. */
     byHash(id: string, hash: string): AppEntry | undefined;
-    /** Whether it was taken back, and did not come to its end. */
+    /**
+     * Whether it was taken back, and did not come to its end.
+     * @throws {SecLlamaError} `key-corrupt`, `key-io` while that is not known; without a file's name.
+     */
     wasRevoked(id: string): boolean;
   };
   /** Opened when the first client with limits comes. */
@@ -69,7 +72,7 @@ export interface Admission {
   readonly ticket: Ticket | undefined;
   /** For its runner; undefined: it may be anything. */
   readonly terms: CallTerms | undefined;
-  /** Calls `end` if a program's token is taken back; what it returns is to be called when the request is over. */
+  /** Calls `end` if a program's token is taken back, or is not known any more; what it returns is to be called when the request is over. */
   readonly follow: (end: (error: SecLlamaError) => void) => () => void;
 }
 
@@ -95,7 +98,14 @@ export class ClientLimits {
 
   constructor(options: ClientLimitsOptions) {
     this.#o = options;
-    this.running = new RunningApps((id) => options.apps.wasRevoked(id));
+    this.running = new RunningApps((id) => {
+      try {
+        return options.apps.wasRevoked(id) ? takenBack() : undefined;
+      } catch (error) {
+        // It may have been taken back.
+        return toSecLlamaError(error);
+      }
+    });
   }
 
   /**
@@ -124,7 +134,7 @@ export class ClientLimits {
       const limited = limitsOf(role);
       const ticket = id !== undefined && limited ? this.#o.limiter().admit(id, limited) : undefined;
       const follow: Admission["follow"] = (end) =>
-        app === undefined ? () => {} : this.running.follow(app, () => end(takenBack()));
+        app === undefined ? () => {} : this.running.follow(app, end);
       return { fields, ticket, terms: role && termsOf(role), follow };
     });
   }

@@ -9,7 +9,12 @@ const PSK_ID = "client.0011223344556677.0102030405060708090a0b0c0d0e0f10";
 const HASH = "ab".repeat(32);
 
 function rig(role: Role) {
-  const clock = { now: Date.parse("2026-11-30T12:00Z"), revoked: false };
+  const clock = {
+    now: Date.parse("2026-11-30T12:00Z"),
+    revoked: false,
+    /** Why it is not known whether it was revoked. */
+    unknown: undefined as unknown,
+  };
   const refused: unknown[] = [];
   const limits = new ClientLimits({
     book: {
@@ -19,7 +24,10 @@ function rig(role: Role) {
     apps: {
       byId: (id) => ({ id, name: "app", role: "r" }),
       byHash: (id, hash) => hash === HASH ? { id, name: "app", role: "r" } : undefined,
-      wasRevoked: () => clock.revoked,
+      wasRevoked() {
+        if (clock.unknown !== undefined) throw clock.unknown;
+        return clock.revoked;
+      },
     },
     limiter() {
       throw new Error("nothing is counted");
@@ -113,4 +121,25 @@ Deno.test("limits: what runs under a token ends when it is taken back, and nothi
   limits.running.look();
   limits.running.look();
   assert.deepEqual(ended, ["0123456789ab token-refused"]);
+});
+
+Deno.test("limits: while it is not known whose tokens live, what runs under them ends for that reason, and is not called revoked", () => {
+  const unread = new SecLlamaError("key-corrupt", "the list of tokens cannot be read");
+  const of = (unknown: unknown) => {
+    const { limits, clock } = rig({ name: "r" });
+    const ended: SecLlamaError[] = [];
+    for (let i = 0; i < 2; i++) {
+      limits.admit("local.00", "0123456789ab", "demo:latest").follow((error) => ended.push(error));
+    }
+    limits.running.look();
+    assert.deepEqual(ended, [], "it lives");
+    clock.unknown = unknown;
+    for (let i = 0; i < 2; i++) limits.running.look();
+    return ended;
+  };
+  assert.deepEqual(of(unread), [unread, unread]);
+  assert.deepEqual(of(new TypeError("a fault of ours")).map(({ code }) => code), [
+    "internal",
+    "internal",
+  ]);
 });

@@ -1,24 +1,28 @@
 /** Exchanges of programs with a token: when the token is taken back, what runs under it ends too, as a client's does. */
+import type { SecLlamaError } from "../errors.ts";
+
+/** Ends an exchange, for this reason. */
+type End = (why: SecLlamaError) => void;
 
 /** Between looks, ms; as often as the keys of clients are looked at. */
 const LOOK_MS = 250;
 
 /** What runs, by the id of its token. */
 export class RunningApps {
-  readonly #wasRevoked: (id: string) => boolean;
-  readonly #running = new Map<string, Set<() => void>>();
+  readonly #whyOver: (id: string) => SecLlamaError | undefined;
+  readonly #running = new Map<string, Set<End>>();
   #timer: ReturnType<typeof setInterval> | undefined;
 
-  /** @param wasRevoked Whether the token of this id was taken back. */
-  constructor(wasRevoked: (id: string) => boolean) {
-    this.#wasRevoked = wasRevoked;
+  /** @param whyOver Why what runs under the token of this id ends now: it was taken back, say. undefined: it goes on. */
+  constructor(whyOver: (id: string) => SecLlamaError | undefined) {
+    this.#whyOver = whyOver;
   }
 
   /**
-   * Calls `end` once when the token of `id` is taken back.
+   * Calls `end` once when what runs under the token of `id` ends.
    * @returns To be called when the exchange is over.
    */
-  follow(id: string, end: () => void): () => void {
+  follow(id: string, end: End): () => void {
     const ends = this.#running.get(id) ?? new Set();
     ends.add(end);
     this.#running.set(id, ends);
@@ -34,9 +38,10 @@ export class RunningApps {
   /** Ends what is to end. However many run under one token, it is looked at once. */
   look(): void {
     for (const [id, ends] of this.#running) {
-      if (!this.#wasRevoked(id)) continue;
+      const why = this.#whyOver(id);
+      if (why === undefined) continue;
       this.#running.delete(id);
-      for (const end of ends) end();
+      for (const end of ends) end(why);
     }
     this.#rest();
   }

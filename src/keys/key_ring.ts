@@ -5,6 +5,7 @@
  */
 import { type Bytes, fromHex } from "../bytes.ts";
 import { SecLlamaError } from "../errors.ts";
+import { HINTS } from "../hints.ts";
 import { attest } from "../sealed/key_document.ts";
 import {
   clientPskId,
@@ -124,7 +125,7 @@ export class KeyRing implements Disposable {
     const { roles, problem } = this.#options;
     if (roles !== undefined) return roles.get(name);
     throw new SecLlamaError("limits-failed", "which roles there are is not known", {
-      hint: "its administrator sees why: secllama clients list",
+      hint: HINTS.whyClients,
       cause: problem,
     });
   }
