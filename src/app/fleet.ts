@@ -99,9 +99,10 @@ function refuseOtherLabel(given: string, enrolled: string | undefined): void {
 /** What the gateway and its limits ask of the fleet. Where a store is named, this host reports there, and hears of the others. */
 export function fleetPart(
   { member, store, label: own }: OpenFleet,
-  { config, dataDir, models, supervisor, audit, pull, shutdown }: {
+  { config, dataDir, logger, models, supervisor, audit, pull, shutdown }: {
     readonly config: Pick<Config, "parallel">;
     readonly dataDir: string;
+    readonly logger: Logger;
     readonly models: ModelStore;
     readonly supervisor: Supervisor;
     readonly audit: Pick<ServeAudit, "headSince" | "note"> | undefined;
@@ -137,6 +138,8 @@ export function fleetPart(
     member,
     store: store ?? (() => undefined),
     kept: () => UsageFile.read(dataDir),
+    onUnread: (error) =>
+      logger.error("fleet-usage-not-read", { code: label(toSecLlamaError(error).code) }),
     isThere: (hid) => beat?.isThere(hid) ?? false,
   });
   if (store !== undefined) usage.start();

@@ -120,7 +120,7 @@ export async function startServe(options: ServeOptions): Promise<RunningServe> {
     const management = await openManagement(options, models, logger);
     const part = opened &&
       fleetPart(opened, {
-        ...{ config, dataDir, models, supervisor, audit, shutdown },
+        ...{ config, dataDir, logger, models, supervisor, audit, shutdown },
         pull: config.fleetPulls ? management?.pull : undefined,
       });
     const limits = openLimits({

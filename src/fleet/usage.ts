@@ -35,6 +35,8 @@ interface UsageOptions {
   readonly isThere: (hid: string) => boolean;
   /** What this host counted before it started, by the limiter's names. */
   readonly kept: () => ReadonlyMap<string, Usage>;
+  /** Told once that `kept` throws, until it does not: until then this host says nothing, and what it said before stays. */
+  readonly onUnread: (error: unknown) => void;
   /** Unix ms. */
   readonly now?: () => number;
 }
@@ -46,6 +48,7 @@ export class FleetUsage implements OtherCounts, Disposable {
   /** By client, in each part. */
   readonly #own: Map<string, Row>[] = Array.from({ length: USAGE_PARTS }, () => new Map());
   #hasBegun = false;
+  #toldUnread = false;
   readonly #changed = new Set<number>();
   /** Since when there is something that has not got through. */
   #since: number | undefined;
@@ -144,7 +147,7 @@ export class FleetUsage implements OtherCounts, Disposable {
     this.#timer = undefined;
     await this.flush().catch(() => {});
     // Until there is a store to hear from, and all that was counted is told.
-    if (this.#watched === undefined || this.#changed.size > 0) this.#soon();
+    if (this.#watched === undefined || !this.#hasBegun || this.#changed.size > 0) this.#soon();
   }
 
   async #flushOnce(): Promise<void> {
@@ -190,13 +193,25 @@ export class FleetUsage implements OtherCounts, Disposable {
       const part = Number(name.slice(before.length));
       if (part < USAGE_PARTS) this.#changed.add(part);
     }
-    for (const [client, usage] of this.#o.kept()) {
+    for (const [client, usage] of this.#kept()) {
       const id = this.#fleets(client);
       if (id === undefined || this.#own[partOf(id)]!.has(id)) continue;
       this.#own[partOf(id)]!.set(id, rowOf(usage, 0));
       this.#changed.add(partOf(id));
     }
     this.#hasBegun = true;
+  }
+
+  #kept(): ReadonlyMap<string, Usage> {
+    try {
+      const kept = this.#o.kept();
+      this.#toldUnread = false;
+      return kept;
+    } catch (error) {
+      if (!this.#toldUnread) this.#o.onUnread(error);
+      this.#toldUnread = true;
+      throw error;
+    }
   }
 
   async #watch(store: FleetStore): Promise<void> {

@@ -27,6 +27,9 @@ class Memory implements UsageStore {
 function fleet(clock: { now: number }, reach: (i: number) => FleetStore | undefined) {
   const keys = { now: reportKeyOf(new Uint8Array(32), 0) };
   const gone = new Set<number>();
+  /** Why the file of a host cannot be read. */
+  const unread: (Error | undefined)[] = [];
+  const told: unknown[] = [];
   const files = [0, 1, 2].map(() => new Memory());
   const start = (i: number) => {
     const usage = new FleetUsage({
@@ -39,14 +42,19 @@ function fleet(clock: { now: number }, reach: (i: number) => FleetStore | undefi
         hasClient: (id) => IDS.includes(id),
       },
       store: () => reach(i),
-      kept: () => files[i]!.kept,
+      kept: () => {
+        const fault = unread[i];
+        if (fault !== undefined) throw fault;
+        return files[i]!.kept;
+      },
+      onUnread: (error) => told.push(error),
       isThere: (hid) => ![...gone].some((i) => toHex(hidOf(i)) === hid),
       now: () => clock.now,
     });
     return { usage, limiter: new Limiter(files[i]!, () => clock.now, usage) };
   };
   const hosts = [0, 1, 2].map(start);
-  return { hosts, keys, gone, start };
+  return { hosts, keys, gone, start, unread, told };
 }
 
 const left = (limiter: Limiter, client: string, role: Role) => {
@@ -301,4 +309,31 @@ Deno.test("limits over hosts: parts are written at once, by one at a time, and b
   two!.usage[Symbol.dispose]();
   await late;
   assert.deepEqual([watches, ended, puts.length], [2, 2, before]);
+});
+
+Deno.test("limits over hosts: while what was kept cannot be read it is told once, what was said stays, and it heals", async () => {
+  const clock = { now: 10 * DAY };
+  const store = new MemoryFleetStore();
+  const { hosts: [one, two], start, unread, told } = fleet(clock, () => store);
+  const role: Role = { name: "r", requestsPerDay: 2 };
+  const client = `client ${IDS[0]}`;
+  two!.usage.start();
+  for (let i = 0; i < 2; i++) one!.limiter.admit(client, role);
+  await one!.usage.flush();
+  await two!.usage.flush();
+  assert.equal(left(two!.limiter, client, role), false);
+  one!.usage[Symbol.dispose]();
+
+  const damaged = unread[0] = new Error("damaged");
+  const again = start(0);
+  for (let i = 0; i < 3; i++) await assert.rejects(again.usage.flush(), damaged);
+  assert.deepEqual(told, [damaged]);
+  await two!.usage.flush();
+  assert.equal(left(two!.limiter, client, role), false, "what it said before stays");
+
+  unread[0] = undefined;
+  await again.usage.flush();
+  assert.equal(left(two!.limiter, client, role), false, "and is said again");
+  assert.deepEqual(told, [damaged]);
+  for (const { usage } of [again, two!]) usage[Symbol.dispose]();
 });

@@ -44,6 +44,7 @@ Deno.test({
         new FleetUsage({
           ...{ member: member(i), store: () => store, isThere: () => true },
           kept: () => new Map(),
+          onUnread: () => {},
         }),
       );
       usage.start();
