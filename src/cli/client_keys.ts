@@ -18,10 +18,10 @@ export function withRecord(
   );
 }
 
-/** Runs `run` with the keys of the data folder. */
+/** Runs `run` with the keys of the data folder; what it returns is the exit code. */
 export async function withKeys(
   context: CommandContext,
-  run: (keys: KeySource) => Promise<void>,
+  run: (keys: KeySource) => Promise<number | undefined | void>,
 ): Promise<number> {
   hardenSelf(); // before a key is in memory
   const { config, dataDir } = await readSettings(context);
@@ -29,6 +29,5 @@ export async function withKeys(
     ...keySourceOptions(context, dataDir),
     clientGraceMs: config.clientGraceMs,
   });
-  await run(keys);
-  return EXIT.ok;
+  return await run(keys) ?? EXIT.ok;
 }

@@ -42,7 +42,7 @@ const list: Command = {
       const list = await keys.clients().read();
       using ring = await keys.ring();
       const { dataDir } = await readSettings(context);
-      const usage = UsageFile.read(dataDir);
+      const { usage, problem } = usageIn(dataDir);
       const now = Date.now();
       const all = flag(context, "all");
       const paired = list.clients.filter((c) => all || c.revoked === null).map((client) => ({
@@ -51,18 +51,22 @@ const list: Command = {
         role: client.role ?? null,
         expires: client.expires ?? null,
         key: keyState(client, ring, now),
-        limits: limitsOf(list, client.role, usage.get(`client ${client.id}`), now),
+        limits: limitsOf(list, client.role, usage && { of: usage.get(`client ${client.id}`) }, now),
       }));
       const apps = (await new Tokens(dataDir).list()).filter((t) => all || isAlive(t, now))
         .map(({ hash: _, ...app }) => ({
           ...app,
           kind: "app",
           role: app.role ?? null,
-          limits: limitsOf(list, app.role, usage.get(`app ${app.id}`), now),
+          limits: limitsOf(list, app.role, usage && { of: usage.get(`app ${app.id}`) }, now),
         }));
       reportRows(
         context,
-        { clients: paired, apps },
+        {
+          clients: paired,
+          apps,
+          ...(problem === undefined ? {} : { limits_problem: problem.code }),
+        },
         [
           ...paired.map((c) =>
             cellsOf(c, [
@@ -79,6 +83,11 @@ const list: Command = {
         ],
         "no client is paired; to pair one, run: secllama pair NAME",
       );
+      if (problem !== undefined) {
+        context.tui.warn(`what is left of limits is not known: ${problem.message}`);
+        if (problem.hint) context.tui.note(`hint: ${problem.hint}`);
+      }
+      return problem?.exitCode;
     }),
 };
 
@@ -217,15 +226,31 @@ function clientFields({ name, id }: PairedClient): LogFields {
   return { client: label(name), client_id: label(id.slice(0, 8)) };
 }
 
-/** How a client stands, by its role or by the one for those without. */
+/** What was counted; or why nobody can tell. */
+function usageIn(
+  dataDir: string,
+): { readonly usage?: ReadonlyMap<string, Usage>; readonly problem?: SecLlamaError } {
+  try {
+    return { usage: UsageFile.read(dataDir) };
+  } catch (error) {
+    if (error instanceof SecLlamaError && error.code === "limits-failed") return { problem: error };
+    throw error;
+  }
+}
+
+/**
+ * How a client stands, by its role or by the one for those without; null: it has limits, and nobody knows what is left of them.
+ * @param counted `of`: of this client. undefined: nothing can be read.
+ */
 function limitsOf(
   { roles = [] }: ClientList,
   name: string | undefined,
-  usage: Usage | undefined,
+  counted: { readonly of: Usage | undefined } | undefined,
   now: number,
-): LimitState[] {
+): LimitState[] | null {
   const role = roles.find((one) => one.name === (name ?? DEFAULT_ROLE));
-  return role === undefined ? [] : standing(role, usage, now);
+  const limits = role === undefined ? [] : standing(role, counted?.of, now);
+  return counted === undefined && limits.length > 0 ? null : limits;
 }
 
 function cellsOf(
@@ -235,11 +260,11 @@ function cellsOf(
     kind: string;
     role: string | null;
     expires: string | null;
-    limits: readonly LimitState[];
+    limits: readonly LimitState[] | null;
   },
   since: readonly string[],
 ): string[] {
-  const left = c.limits.filter(({ of }) => of !== "at-once")
+  const left = c.limits?.filter(({ of }) => of !== "at-once")
     .map(({ of, per, limit, remaining }) => `${remaining} of ${limit} ${of} left this ${per}`);
   return [
     padColumns(c.name, 20),
@@ -248,7 +273,7 @@ function cellsOf(
     c.role === null ? "" : `role ${c.role}`,
     ...since,
     c.expires === null ? "" : `ends ${c.expires.slice(0, 10)}`,
-    left.join(", "),
+    left?.join(", ") ?? "what is left is not known",
   ];
 }
 
