@@ -84,8 +84,8 @@ const list: Command = {
         "no client is paired; to pair one, run: secllama pair NAME",
       );
       if (problem !== undefined) {
-        context.tui.warn(`what is left of limits is not known: ${problem.message}`);
-        if (problem.hint) context.tui.note(`hint: ${problem.hint}`);
+        const { message, hint = "" } = problem;
+        context.tui.warn(`what is left of limits is not known: ${message}; ${hint}`);
       }
       return problem?.exitCode;
     }),
