@@ -7,7 +7,7 @@
 import { SecLlamaError } from "../../src/errors.ts";
 import type { Fields } from "./fields.ts";
 import type { MediaKind } from "../engine/types.ts";
-import { MAX_PICTURES, SentPicture, unreadable } from "./pictures.ts";
+import { MAX_PICTURES, SentPicture, SEVERAL_HINT, unreadable } from "./pictures.ts";
 
 const MAX_IMAGES = 1024;
 /** Characters of an image that are looked at before all of it is: to refuse, they are enough. */
@@ -186,7 +186,7 @@ function take(
     throw new SecLlamaError(
       "bad-request",
       `there are more than ${MAX_PICTURES} pictures in one message`,
-      { field },
+      { field, hint: SEVERAL_HINT },
     );
   }
   if (!isBase64(base64)) throw fail();

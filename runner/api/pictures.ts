@@ -12,6 +12,9 @@ import type { InferenceRequest } from "./request.ts";
 /** Pictures of one request: each costs seconds. */
 export const MAX_PICTURES = 32;
 
+/** What to do with too many. */
+export const SEVERAL_HINT = "send them in several requests";
+
 const MARKER = /\[\[picture-\d{30}\]\]/g;
 
 /** A picture as it was sent, with a marker of its own. */
@@ -74,10 +77,22 @@ export class Pictures implements Disposable {
       all.map(({ marker, kind }) => [marker, `[a ${kind} was left out: there are later ones]`]),
     );
     using held = new DisposableStack();
-    for (const { marker, bytes, field, kind, past } of files) {
+    const sent = files.filter(({ past }) => !past);
+    for (const file of files) {
+      const { marker, bytes, field, kind, past } = file;
       if (call.signal.aborted) throw new SecLlamaError("cancelled", "the request was cancelled");
       try {
-        byMarker.set(marker, held.use(await readOne(engine, bytes, { ...call, field, kind })));
+        byMarker.set(
+          marker,
+          held.use(
+            await readOne(engine, bytes, {
+              ...call,
+              field,
+              kind,
+              place: [sent.indexOf(file) + 1, sent.length],
+            }),
+          ),
+        );
       } catch (error) {
         if (!past || toSecLlamaError(error).code !== "bad-request") throw error;
         byMarker.set(marker, unreadable(kind));
@@ -129,7 +144,7 @@ function newest(all: readonly PictureFile[]): readonly PictureFile[] {
     throw new SecLlamaError(
       "bad-request",
       `there are ${sent.length} pictures, must be at most ${MAX_PICTURES}`,
-      { field: sent[MAX_PICTURES]!.field },
+      { field: sent[MAX_PICTURES]!.field, hint: SEVERAL_HINT },
     );
   }
   let seconds = 0;
@@ -139,7 +154,7 @@ function newest(all: readonly PictureFile[]): readonly PictureFile[] {
       throw new SecLlamaError(
         "bad-request",
         `the sounds last more than ${MAX_SECONDS} seconds together`,
-        { field: file.field, hint: "send them in several requests" },
+        { field: file.field, hint: SEVERAL_HINT },
       );
     }
   }
@@ -164,14 +179,23 @@ function secondsOf({ bytes, kind }: PictureFile): number {
 async function readOne(
   engine: Engine,
   bytes: Uint8Array<ArrayBuffer>,
-  { field, ...o }: { client: string; signal: AbortSignal; field: string; kind: MediaKind },
+  { field, place: [at, of], ...o }: {
+    client: string;
+    signal: AbortSignal;
+    field: string;
+    kind: MediaKind;
+    /** The how manieth it is of those that are sent now, and how many they are. */
+    place: readonly [number, number];
+  },
 ): Promise<Picture> {
   try {
     return await engine.readPicture(bytes, o);
   } catch (error) {
     const { code, message, hint } = toSecLlamaError(error);
     if (code !== "bad-request") throw error;
-    throw new SecLlamaError(code, message, { field, ...(hint && { hint }), cause: error });
+    // Of several the one is named: not every dialect has a place for its field.
+    const named = of < 2 ? message : `file ${at} of ${of}: ${message}`;
+    throw new SecLlamaError(code, named, { field, ...(hint && { hint }), cause: error });
   }
 }
 

@@ -229,6 +229,51 @@ for (const [path, body, message] of REFUSED) {
   });
 }
 
+Deno.test("of several pictures of a request the one is named that cannot be read; those of before do not count", async () => {
+  const bad = WEBP;
+  const asked: [path: string, of: (...all: string[]) => Record<string, unknown>][] = [
+    ["/api/chat", (...images) => chatted(images)],
+    ["/api/generate", (...images) => ({ prompt: "?", images })],
+    [
+      "/v1/chat/completions",
+      (...all) => user(...all.map((one) => ({ type: "image_url", image_url: { url: url(one) } }))),
+    ],
+    [
+      "/v1/responses",
+      (...all) => ({
+        input: [{
+          role: "user",
+          content: all.map((one) => ({ type: "input_image", image_url: url(one) })),
+        }],
+      }),
+    ],
+    ["/v1/messages", (...all) => user(...all.map(block))],
+  ];
+  for (const [path, of] of asked) {
+    for (
+      const [all, says] of [
+        [[bad], /^the picture cannot be read/],
+        [[a, bad, b], /^file 2 of 3: the picture cannot be read/],
+        [[a, bad, bad, b], /^file 2 of 4: /],
+      ] as const
+    ) {
+      const { post, engine } = testApi(SEES);
+      const answer = await post(path, { model: "demo", ...of(...all), stream: false });
+      assert.equal(answer.status, 400, path);
+      const { error } = await answer.json();
+      assert.match(typeof error === "string" ? error : error.message, says, path);
+      assert.equal(engine.picturesHeld, 0);
+    }
+  }
+  const { post } = testApi(SEES);
+  const messages = [
+    ...before.ollama([a, WEBP]).messages.slice(0, 2),
+    { role: "user", content: "and these?", images: [b, WEBP] },
+  ];
+  const answer = await post("/api/chat", { model: "demo", messages, stream: false });
+  assert.match((await answer.json()).error, /^file 2 of 2: /);
+});
+
 /** A turn of before with the picture, or a tool's result, and a new question: nobody can take the picture back. */
 const before = {
   chat: (part: unknown) => ({

@@ -68,6 +68,22 @@ export function checkEngine(config: EngineConfig): void {
     );
   }
   findEngine(config.engine, config.enginePath);
+  for (const path of config.engineFiles) {
+    if (isThere(path)) continue;
+    throw new SecLlamaError("bad-config", `SECLLAMA_ENGINE_FILES: there is no ${path}`, {
+      hint: "give full paths of files and folders that are there, with colons between",
+    });
+  }
+}
+
+function isThere(path: string): boolean {
+  try {
+    Deno.statSync(path);
+    return true;
+  } catch (error) {
+    // What may not be looked at is there; the launcher says more of it.
+    return !(error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory);
+  }
 }
 
 /** @throws {SecLlamaError} `bad-config` if the program went away or a library of it did. */

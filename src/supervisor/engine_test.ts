@@ -24,6 +24,8 @@ Deno.test({
       [{ engine: "none" }, /SECLLAMA_ENGINE is not/],
       [{ enginePath: "/no/such" }, /\/no\/such cannot be read/],
       [{ enginePath: new URL(import.meta.url).pathname }, /is no program of this machine/],
+      [{ engineFiles: ["/etc", "/no/such"] }, /ENGINE_FILES: there is no \/no\/such$/],
+      [{ engineFiles: ["/proc/version/x"] }, /ENGINE_FILES: there is no \/proc\/version\/x$/],
       [{ enableSandbox: false }, /in the sandbox of Linux only/],
     ] as const;
     for (const [more, says] of wrong) {

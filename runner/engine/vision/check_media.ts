@@ -73,7 +73,8 @@ function checkSound(bytes: Uint8Array): void {
 
 /** llama.cpp ends the process over a sound of no length. */
 export function tooShort(): SecLlamaError {
-  return broken(`it lasts less than ${MIN_SECONDS} seconds`, {}, "sound");
+  const hint = "send a longer one";
+  return broken(`it lasts less than ${MIN_SECONDS} seconds`, { hint }, "sound");
 }
 
 export function broken(
@@ -81,5 +82,12 @@ export function broken(
   o: { hint?: string } = {},
   what: MediaKind = "picture",
 ): SecLlamaError {
-  return new SecLlamaError("bad-request", `the ${what} cannot be read: ${why}`, o);
+  const hint = o.hint ?? BROKEN_HINTS[what];
+  return new SecLlamaError("bad-request", `the ${what} cannot be read: ${why}`, { hint });
 }
+
+/** What to do with a file that may be damaged. */
+const BROKEN_HINTS: Readonly<Record<MediaKind, string>> = {
+  picture: "open it, and save it again as PNG or JPEG",
+  sound: "open it, and save it again as WAV or MP3",
+};

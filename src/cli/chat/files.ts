@@ -281,6 +281,13 @@ async function readWhole(path: string, most: number): Promise<Uint8Array<ArrayBu
     return bytes;
   } catch (cause) {
     if (cause instanceof SecLlamaError) throw cause;
+    if (/^https?:\/\//i.test(path)) {
+      throw refusal(
+        "a file of this machine is taken, no web address: nothing is fetched",
+        "download it first, and give the file",
+        cause,
+      );
+    }
     if (cause instanceof Deno.errors.NotFound) {
       throw refusal(
         `there is no file ${path}`,
