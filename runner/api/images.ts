@@ -19,6 +19,7 @@ const DATA_URL =
   /^data:(?:image\/[a-z0-9.+-]{1,32})?(?:;[a-z0-9-]{1,32}=[a-z0-9.+_-]{1,64}){0,4};base64,/i;
 
 const REMOTE = /^https?:/i;
+const OTHER_TYPE = /^data:(?!image\/)([a-z]{1,32}\/[a-z0-9.+-]{1,64})[;,]/i;
 const BASE64_HINT = "base64 has letters, digits, +, / and = at its end, and no spaces, - or _";
 
 /** How a part is called that stands in the history, by its type in any dialect. */
@@ -40,6 +41,8 @@ export interface Taking {
   readonly pictures: SentPicture[] | undefined;
   /** Where sounds go, the same place; undefined: the model does not hear. */
   readonly sounds: SentPicture[] | undefined;
+  /** Of no model: the place takes text only. */
+  readonly textOnly?: boolean;
 }
 
 /** For one message. @param past As {@link Taking} has it. */
@@ -52,7 +55,12 @@ export function takingFor(
 }
 
 /** What a text-only place does with them: it refuses. */
-export const TEXT_ONLY: Taking = { past: false, pictures: undefined, sounds: undefined };
+export const TEXT_ONLY: Taking = {
+  past: false,
+  pictures: undefined,
+  sounds: undefined,
+  textOnly: true,
+};
 
 /** As fields of a message: those that it has. */
 export function pictureField(
@@ -72,11 +80,13 @@ export function takeImages(fields: Fields, taking: Taking): string[] {
   const { past, pictures } = taking;
   const images = fields.array("images", MAX_IMAGES) ?? [];
   const field = fields.at("images");
-  const check = (image: unknown) => {
+  const fail = (index: number) => {
+    const which = images.length === 1 ? "" : `, element ${index} is none`;
+    return notBase64(field, `must be an array of base64 strings${which}`);
+  };
+  const check = (image: unknown, index: number) => {
     if (typeof image === "string" && REMOTE.test(image)) throw remote(field);
-    if (typeof image !== "string" || !isBase64(image)) {
-      throw notBase64(field, "must be an array of base64 strings");
-    }
+    if (typeof image !== "string" || !isBase64(image)) throw fail(index);
     return image;
   };
   if (pictures === undefined) {
@@ -85,8 +95,12 @@ export function takeImages(fields: Fields, taking: Taking): string[] {
     if (images.length === 0) return [];
     throw unsupported("images", field);
   }
-  return images.map((image) =>
-    unlessPast(past, "picture", () => take(check(image), field, pictures, { past }))
+  return images.map((image, index) =>
+    unlessPast(
+      past,
+      "picture",
+      () => take(check(image, index), field, pictures, { past, fail: () => fail(index) }),
+    )
   );
 }
 
@@ -123,11 +137,11 @@ export function takePart(part: Fields, type: string, taking: Taking): string {
   if (isPicture) {
     const url = urlOf(part);
     if (url !== undefined) dataOf(part, url);
-    throw unsupported("images", part.path);
+    throw unsupported("images", part.path, taking);
   }
   switch (type) {
     case "input_audio":
-      throw unsupported("audio", part.path);
+      throw unsupported("audio", part.path, taking);
     case "file":
     case "input_file":
       throw unsupported("files", part.path);
@@ -145,20 +159,29 @@ export function takeBlock(block: Fields, type: string, taking: Taking): string |
   const instead = past ? leftOut(type) : undefined;
   if (instead !== undefined || type !== "image") return instead;
   const source = block.object("source");
+  if (source !== undefined) checkSource(source);
   if (source?.string("type") === "base64" && !isBase64(source.requiredString("data"))) {
     throw notBase64(source.at("data"), "must be base64");
   }
-  throw unsupported("images", block.path);
+  throw unsupported("images", block.path, taking);
 }
 
 /** Anthropic's source of an image. @returns The marker. */
 function takeSource(block: Fields, pictures: SentPicture[], past: boolean): string {
   const source = block.object("source");
   if (source === undefined) throw block.missing("source");
-  const type = source.string("type");
+  const type = checkSource(source);
   if (type === "file") throw kept(source);
   if (type !== "base64") throw remote(source.at("type"));
   return take(source.requiredString("data"), source.at("data"), pictures, { past });
+}
+
+/** Of the dialect's types of a source one is taken; the others are refused each with its reason. */
+function checkSource(source: Fields): "base64" | "url" | "file" {
+  const type = source.string("type");
+  if (type === undefined) throw source.missing("type");
+  if (type === "base64" || type === "url" || type === "file") return type;
+  throw source.fail("type", 'must be "base64"');
 }
 
 /** What the model reads in place of a part that it cannot; undefined: no part of a known type. */
@@ -179,9 +202,13 @@ function take(
   base64: string,
   field: string,
   pictures: SentPicture[],
-  { past, kind = "picture" }: { readonly past: boolean; readonly kind?: MediaKind },
+  { past, kind = "picture", fail = () => notBase64(field, "must be base64") }: {
+    readonly past: boolean;
+    readonly kind?: MediaKind;
+    /** What to say of text that is no base64. */
+    readonly fail?: () => SecLlamaError;
+  },
 ): string {
-  const fail = () => notBase64(field, "must be base64");
   if (pictures.length >= MAX_PICTURES) {
     throw new SecLlamaError(
       "bad-request",
@@ -212,9 +239,14 @@ function dataOf(part: Fields, url: string): string {
   const head = DATA_URL.exec(url)?.[0];
   const data = head === undefined ? undefined : url.slice(head.length);
   if (data !== undefined && isBase64(data)) return data;
+  const other = OTHER_TYPE.exec(url)?.[1]?.toLowerCase();
+  const hint = other === undefined
+    ? `it must be a data URL, as in data:image/png;base64,…: ${BASE64_HINT}`
+    : `its type is ${other}, must be a picture's: PNG, JPEG, GIF or BMP, as in data:image/png;base64,…` +
+      (other === "application/pdf" ? `; ${FILE_HINT}` : "");
   throw new SecLlamaError("bad-request", "invalid image input", {
     field: part.at("image_url"),
-    hint: `it must be a data URL, as in data:image/png;base64,…: ${BASE64_HINT}`,
+    hint,
   });
 }
 
@@ -247,7 +279,17 @@ function isBase64(text: string): boolean {
 /** What to do with a file. */
 export const FILE_HINT = "of a PDF send the text, or its pages as PNG or JPEG pictures";
 
-function unsupported(what: "images" | "audio" | "files", field: string): SecLlamaError {
+function unsupported(
+  what: "images" | "audio" | "files",
+  field: string,
+  { textOnly = false }: { readonly textOnly?: boolean } = {},
+): SecLlamaError {
+  if (textOnly && what !== "files") {
+    return new SecLlamaError("bad-request", `${field} must be text: ${what} cannot stand here`, {
+      field,
+      hint: "put it into a message of the user's, for a model that takes it",
+    });
+  }
   return new SecLlamaError("bad-request", `this model does not support ${what}`, {
     field,
     hint: what === "files"

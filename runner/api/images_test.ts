@@ -49,6 +49,8 @@ const REFUSED: [path: string, body: Record<string, unknown>, message: RegExp][] 
     NO_IMAGES,
   ],
   ["/v1/messages", parts({ type: "image", source: { type: "base64", data: "%" } }), /be base64/],
+  ["/v1/messages", parts({ type: "image", source: { type: "foo" } }), /type must be "base64"/],
+  ["/api/generate", { prompt: "?", images: [PNG, "abc"] }, /base64 strings, element 1 is none/],
   ["/v1/messages", parts({ type: "image", source: { type: "url", url: "http://x" } }), NO_IMAGES],
 ];
 

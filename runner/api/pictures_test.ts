@@ -194,6 +194,33 @@ const REFUSED: [path: string, body: Record<string, unknown>, message: RegExp][] 
     user({ type: "image_url", image_url: { url: image_url } }),
     /invalid image input .*data:image.png;base64,…/,
   ]),
+  [
+    "/v1/chat/completions",
+    user({ type: "image_url", image_url: { url: `data:application/pdf;base64,${a}` } }),
+    /type is application\/pdf, must be a picture's: PNG, .* of a PDF send the text/,
+  ],
+  [
+    "/v1/responses",
+    {
+      input: [{ role: "user", content: [{ type: "input_image", image_url: `data:audio/wav,x` }] }],
+    },
+    /type is audio\/wav, must be a picture's: PNG/,
+  ],
+  ...["foo", "BASE64", ""].map((type): [string, Record<string, unknown>, RegExp] => [
+    "/v1/messages",
+    user(text("?"), { type: "image", source: { type, data: a } }),
+    /^messages\[0\]\.content\[1\]\.source\.type must be "base64"/,
+  ]),
+  ["/v1/messages", user({ type: "image", source: { data: a } }), /source\.type is required/],
+  [
+    "/v1/messages",
+    { ...user(text("?")), system: [block(a)] },
+    /^system\[0\] must be text: images cannot stand here .*put it into a message of the user's/,
+  ],
+  ["/api/chat", chatted([a, b, "AQI D+g="]), /base64 strings, element 2 is none/],
+  // Its letters are right, and what they stand for is not.
+  ["/api/chat", chatted([a, "A==="]), /base64 strings, element 1 is none/],
+  ["/api/generate", { prompt: "?", images: [a, 7] }, /base64 strings, element 1 is none/],
   ["/v1/messages", user(block("abc")), /must be base64/],
   ["/v1/messages", user(block("ab%=")), /must be base64/],
   ["/v1/messages", user({ type: "image" }), /source is required/],
