@@ -22,6 +22,7 @@ Deno.test({
     const wrong = [
       [{ enginePath: "" }, /without SECLLAMA_ENGINE_PATH/],
       [{ engine: "none" }, /SECLLAMA_ENGINE is not/],
+      [{ enginePath: "/etc" }, /ENGINE_PATH: \/etc is a folder$/],
       [{ enginePath: "/no/such" }, /\/no\/such cannot be read/],
       [{ enginePath: new URL(import.meta.url).pathname }, /is no program of this machine/],
       [{ engineFiles: ["/etc", "/no/such"] }, /ENGINE_FILES: there is no \/no\/such$/],

@@ -67,6 +67,14 @@ const LOAD_FAILURES: readonly ErrorCode[] = [
   "not-supported",
 ];
 
+const VERIFY_HINT = "check the file with: secllama verify";
+
+/** How runner/engine/library.ts says that it is not the model: the runner's word chooses a hint, and writes none. */
+const LIBRARY_FAULT =
+  /^library \S+ (?:is|has|cannot) |^the folder of the llama\.cpp libraries |^the llama\.cpp libraries |^no llama\.cpp libraries |^\S+ is no llama\.cpp whose |^llama\.cpp has no backend |^the CPU backend has no /;
+const LIBRARY_HINT =
+  "the model is not at fault: with --engine-libraries give the folder of a llama.cpp whose layout was checked, or leave it out; without, install SecLlama again";
+
 /** Bytes of a dead runner's standard error that are looked at, to name the reason. */
 const STDERR_LIMIT_BYTES = 4096;
 
@@ -253,7 +261,7 @@ export class RunnerProcess implements KeyReceiver {
           new SecLlamaError(
             code,
             `model failed to load: its runner says: ${message.message}`,
-            { hint: "check the file with: secllama verify" },
+            { hint: LIBRARY_FAULT.test(message.message) ? LIBRARY_HINT : VERIFY_HINT },
           ),
         );
       }
@@ -361,6 +369,6 @@ function endHint(stderr: string, signal: Deno.Signal | null): string {
         ? "what the model computes with on this processor may be what the sandbox stops: try: secllama run demo; then: secllama doctor"
         : "llama.cpp does not bear this file: check it with: secllama verify; then get the model from elsewhere, or a newer SecLlama";
     default:
-      return "check the file with: secllama verify";
+      return VERIFY_HINT;
   }
 }

@@ -170,6 +170,37 @@ Deno.test({
 });
 
 Deno.test({
+  name: "what a runner says of its libraries is no reason to check the model's file",
+  ignore: isOn("windows"),
+  async fn() {
+    const source = await Deno.readTextFile(
+      new URL("../../runner/engine/library.ts", import.meta.url),
+    );
+    const texts = [
+      "library ${name} cannot be read",
+      "library ${name} is not one of ${set.package}",
+      "library ${name} has SHA-256 ${actual}, must be ${expected}",
+      "the folder of the llama.cpp libraries cannot be read",
+      "the llama.cpp libraries could not be loaded",
+      "no llama.cpp libraries are pinned for ${platform}",
+      "${other} is no llama.cpp whose layout was checked, must be one of ${known}",
+      "llama.cpp has no backend for this processor",
+      "the CPU backend has no ${name}",
+    ];
+    for (const text of texts) {
+      assert.ok(source.includes(text), `it says so no more: ${text}`);
+      const message = text.replaceAll(/\$\{.*?\}/g, "libllama.so");
+      const error = await failure(saying({ t: "failed", code: "model-failed", message }));
+      assert.match(error.hint!, /--engine-libraries/, message);
+    }
+    for (const message of ["x", "the file ends within a tensor", "a library of tensors"]) {
+      const error = await failure(saying({ t: "failed", code: "model-failed", message }));
+      assert.equal(error.hint, "check the file with: secllama verify", message);
+    }
+  },
+});
+
+Deno.test({
   name:
     "once the runner runs, what it prints is not taken for the launcher's, nor is there advice on it",
   ignore: isOn("windows"),

@@ -28,6 +28,10 @@ const MOST_FILES = 512;
 export function findEngine(kind: EngineKind, path: string): EngineProgram {
   const bad = (message: string, hint: string) =>
     new SecLlamaError("bad-config", `SECLLAMA_ENGINE_PATH: ${message}`, { hint });
+  if (isFolder(path)) {
+    const hint = "give the full path of the engine's program, which may be in it";
+    throw bad(`${path} is a folder`, hint);
+  }
   const start = readStart(path);
   if (start === undefined) {
     throw bad(`${path} cannot be read`, "give the full path of the engine's program");
@@ -110,6 +114,14 @@ function readStart(path: string): string | undefined {
     return new TextDecoder().decode(bytes.subarray(0, file.readSync(bytes) ?? 0));
   } catch {
     return undefined;
+  }
+}
+
+function isFolder(path: string): boolean {
+  try {
+    return Deno.statSync(path).isDirectory;
+  } catch {
+    return false;
   }
 }
 
