@@ -23,7 +23,7 @@ import {
 import { label, type Logger, makeLogger } from "../log.ts";
 import type { ModelStore } from "../models/store.ts";
 import { openGpu } from "../supervisor/gpu.ts";
-import { checkEngine } from "../supervisor/engine.ts";
+import { checkEngine, engineWarnings } from "../supervisor/engine.ts";
 import { openSandbox, type Sandbox, sandboxMode } from "../supervisor/isolation.ts";
 import { type LoadedModel, Supervisor, type SupervisorOptions } from "../supervisor/supervisor.ts";
 import { VERSION } from "../version.ts";
@@ -103,6 +103,10 @@ export async function startServe(options: ServeOptions): Promise<RunningServe> {
       onTurnedAway: (code) => metrics?.answered(code),
     });
     const models = await openModelStore(options.settings, options.installation);
+    if (config.engineModels.length > 0) {
+      const there = (await models.list()).map(({ name }) => name);
+      engineWarnings(config, there).forEach(options.onWarning);
+    }
     const sandbox = await probing;
     const supervisor = await startSupervisor(
       {

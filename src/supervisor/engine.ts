@@ -41,6 +41,19 @@ export function engineSees(config: EngineConfig): boolean {
 }
 
 /**
+ * What to tell of an engine's models that are not there: one may come later, so that it is no error.
+ * @param there Names of the models that are.
+ */
+export function engineWarnings(config: EngineConfig, there: readonly string[]): string[] {
+  if (config.engine === "none") return [];
+  return config.engineModels
+    .filter((name) => !there.some((one) => isSameModel(name, one)))
+    .map((name) =>
+      `SECLLAMA_ENGINE_MODELS: there is no model ${name}: until it comes, the engine computes nothing by that name (see: secllama list)`
+    );
+}
+
+/**
  * That the settings name an engine that can be started.
  * @throws {SecLlamaError} `bad-config`, with what to do.
  */

@@ -1,7 +1,7 @@
 /** The settings of an engine: what cannot be is refused with what to do, and the engine is told what it needs. */
 import assert from "node:assert/strict";
 import { SecLlamaError } from "../errors.ts";
-import { checkEngine, companionFor, usesEngine } from "./engine.ts";
+import { checkEngine, companionFor, engineWarnings, usesEngine } from "./engine.ts";
 import { notOn } from "../../tests/support/systems.ts";
 
 const linuxOnly = notOn("linux");
@@ -61,6 +61,18 @@ Deno.test({
       await Deno.remove(script);
     }
   },
+});
+
+Deno.test("of an engine's models each is told that is not there", () => {
+  const there = ["demo:latest", "big:70b"];
+  const warned = (more: object) => engineWarnings({ ...CONFIG, ...more }, there);
+  assert.deepEqual(warned({}), []);
+  assert.deepEqual(warned({ engineModels: ["demo", "big:70b"] }), []);
+  assert.deepEqual(warned({ engine: "none", engineModels: ["nosuch"] }), []);
+  const lines = warned({ engineModels: ["demo", "nosuch", "big"] });
+  assert.equal(lines.length, 2);
+  assert.match(lines[0]!, /there is no model nosuch:/);
+  assert.match(lines[1]!, /there is no model big:/);
 });
 
 Deno.test("an engine computes all models, or those that are named", () => {
