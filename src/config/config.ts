@@ -114,7 +114,9 @@ export function fileKey(row: Pick<Field, "env">): string {
 /** One line per setting, for `secllama help config`. */
 export function describeSettings(): string[] {
   return rows.map((row) => {
-    const shown = String(row.default) === ""
+    const shown = row.shown !== undefined
+      ? row.shown
+      : row.default === null || String(row.default) === ""
       ? "none"
       : row.name.endsWith("Ms")
       ? Number(row.default) % 86_400_000 === 0

@@ -87,5 +87,13 @@ Deno.test("config: sizes, in powers of 1024, and the least time of a runner", ()
 Deno.test("config: names are unique, and each setting is described", () => {
   const keys = FIELDS.map(fileKey);
   assert.equal(new Set(keys).size, keys.length);
-  assert.equal(describeSettings().length, FIELDS.length);
+  const lines = describeSettings();
+  assert.equal(lines.length, FIELDS.length);
+  // A default is shown as a person would write it.
+  for (const [index, { default: value, parse, env }] of FIELDS.entries()) {
+    const shown = /, default (.*)\)$/.exec(lines[index]!)![1]!;
+    assert.doesNotMatch(shown, /null|undefined|NaN|object/, lines[index]);
+    if (value === null || String(value) === "") continue;
+    assert.deepEqual(parse(shown, env), value, lines[index]);
+  }
 });

@@ -126,6 +126,8 @@ export interface Field<K extends keyof Config = keyof Config> {
   /** All that the value may be, where that is a list. */
   readonly choices?: readonly string[];
   readonly default: Config[K];
+  /** The default as a person writes it, where its value does not say it. */
+  readonly shown?: string;
   readonly help: string;
   parse(text: string, field: string): Config[K];
 }

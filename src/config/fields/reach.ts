@@ -60,6 +60,7 @@ export const REACH = [
     env: "SECLLAMA_MAX_MODEL_SIZE",
     value: "SIZE",
     default: 2 ** 40,
+    shown: "1T",
     help: "largest model that is pulled or uploaded: 40G, 1T",
     parse: size,
   }),
