@@ -13,7 +13,7 @@ import {
 } from "../../models/modelfile.ts";
 import { parseModelName } from "../../api/model_name.ts";
 import { digestHex } from "../../models/names.ts";
-import type { ModelStore } from "../../models/store.ts";
+import type { ModelStore, ResolvedModel } from "../../models/store.ts";
 import { RECORDING_OPTIONS, recordingAlone } from "../audit/act.ts";
 import { recordRefusal } from "./signing.ts";
 import { modelFields } from "../audit/fields.ts";
@@ -108,12 +108,22 @@ interface Place {
 }
 
 async function recipeOf(file: Modelfile, place: Place): Promise<Recipe> {
-  const models = file.from.filter(({ value }) => kindOfReference(value) === "model");
+  let models = file.from.filter(({ value }) => kindOfReference(value) === "model");
   if (models.length > 1) {
     throw new SecLlamaError("bad-modelfile", `line ${models[1]!.line}: a second model in FROM`);
   }
+  let base: ResolvedModel | undefined;
+  if (models[0]) {
+    try {
+      base = await place.store.resolve(models[0].value);
+    } catch (error) {
+      // No model has the name, and a file has: it is meant, and what is wrong with it is said of it.
+      if (!await isFile(absolute(place.folder, models[0].value))) throw error;
+      models = [];
+    }
+  }
   return {
-    ...(models[0] ? { base: await place.store.resolve(models[0].value) } : {}),
+    ...(base ? { base } : {}),
     files: file.from.filter((one) => one !== models[0]).map((one) => referenceOf(one, place)),
     adapters: file.adapters.map((one) => referenceOf(one, place)),
     template: file.template,
@@ -124,6 +134,10 @@ async function recipeOf(file: Modelfile, place: Place): Promise<Recipe> {
     licenses: file.licenses,
     requires: file.requires,
   };
+}
+
+async function isFile(path: string): Promise<boolean> {
+  return await Deno.stat(path).then((stat) => stat.isFile, () => false);
 }
 
 function referenceOf({ value, line }: Placed, place: Place): FileReference {

@@ -214,6 +214,12 @@ LICENSE MIT`,
       await write("Bad", text);
       await assert.rejects(run("create", "bad", "-f", `${dir}/Bad`), { message }, text);
     }
+    // A name that no model has, and a file beside the Modelfile has.
+    await Deno.writeTextFile(`${dir}/red.png`, "no model ".repeat(9));
+    await Deno.writeTextFile(`${dir}/Picture`, "FROM red.png");
+    await assert.rejects(run("create", "bad", "-f", `${dir}/Picture`), {
+      message: /does not begin with GGUF/,
+    });
     await assert.rejects(run("create", "bad", "-f", `${dir}/no`), {
       code: "bad-modelfile",
       exitCode: 2,
