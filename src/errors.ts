@@ -136,17 +136,26 @@ export function isHostsFault({ code }: SecLlamaError): boolean {
 
 /** A full path of a file, a folder or a socket, of Linux, macOS or Windows. */
 const FULL_PATH = /(?:^|[\s"'`(\[<=,;]|: ?)(?:~?\/|[a-z]:[\\/]|\\\\)(?!\/)\S|file:\/\//i;
-/** Who asks is told one text of ours in place of all that is said of these. */
+/** Of a host's own files, whichever they are: who asks is told one text of ours. */
 const OF_HOSTS_FILES: readonly ErrorCode[] = ["limits-failed", "audit-failed", "audit-broken"];
+/** Of a file of the host's where the text names one. */
+const OF_NAMED_FILES: readonly ErrorCode[] = [
+  "key-io",
+  "key-corrupt",
+  "key-lost",
+  "key-refused",
+  "model-store-unreadable",
+  "disk-full",
+];
 
 /**
  * Whether the text of an error is for the host's log, and not for whoever asks over HTTP: a setting is to blame, or it names a file of
- * the host's. What is wrong with a request names what the request named, but for a model's file, which is the host's.
+ * the host's. Errors of a runner's start name files too, and are told: who starts one locally has nothing else to go by.
  */
 export function isForLog(error: SecLlamaError): boolean {
   if (isHostsFault(error) || OF_HOSTS_FILES.includes(error.code)) return true;
-  const isHosts = error.status >= 500 || error.code === "bad-model" || error.code === "key-refused";
-  return isHosts && [error.message, error.hint ?? ""].some((text) => FULL_PATH.test(text));
+  return OF_NAMED_FILES.includes(error.code) &&
+    [error.message, error.hint ?? ""].some((text) => FULL_PATH.test(text));
 }
 
 /** What is wrong with a field of a request, where a dialect has a word for it. */

@@ -111,6 +111,8 @@ const TOLD: { readonly [code in ErrorCode]?: string } = {
   "limits-failed": "this host cannot keep its clients' limits now",
   "audit-failed": "this host cannot write its audit log now",
   "audit-broken": "the audit log of this host is damaged",
+  "model-store-unreadable": "the models of this host cannot be read",
+  "disk-full": "a disk of this host is full",
 };
 
 /**
@@ -126,9 +128,13 @@ export function toAskers(thrown: unknown): SecLlamaError {
     });
   }
   const { code } = error;
-  return new SecLlamaError(code, TOLD[code] ?? "a file of this host cannot be used", {
-    hint: `its administrator finds why in the host's log, at ${code}`,
-  });
+  return new SecLlamaError(
+    code,
+    TOLD[code] ?? "what this host keeps its keys and clients in cannot be used",
+    {
+      hint: `its administrator finds why in the host's log, at ${code}`,
+    },
+  );
 }
 
 /** Claude Code shortens a conversation by itself when it reads these words, by as much as the numbers say. */
