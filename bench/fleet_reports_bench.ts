@@ -90,7 +90,15 @@ for (const hosts of SIZES) {
       new Heartbeat({ member, store: () => store, look: () => Promise.resolve(said) }),
     );
     const usage = stack.use(
-      new FleetUsage({ member, store: () => store, isThere: () => true, kept: () => new Map() }),
+      new FleetUsage({
+        member,
+        store: () => store,
+        isThere: () => true,
+        kept: () => new Map(),
+        onUnread(error) {
+          throw error;
+        },
+      }),
     );
     all.push({ heartbeat, usage });
   }
