@@ -13,8 +13,10 @@ const PATHS = {
 } as const;
 /** What a setting is to blame for goes out as `misconfigured`. */
 const HOSTS_FAULTS: readonly ErrorCode[] = ["bad-config", "bad-environment"];
+/** Of a host's files: what is said of these is for its log, too. */
+const OF_FILES: readonly ErrorCode[] = ["limits-failed", "audit-failed", "audit-broken"];
 const CODES = (Object.keys(ERROR_TABLE) as ErrorCode[])
-  .filter((code) => !HOSTS_FAULTS.includes(code));
+  .filter((code) => !HOSTS_FAULTS.includes(code) && !OF_FILES.includes(code));
 
 Deno.test("errors: a setting that is wrong is the host's fault, and its text stays there", () => {
   for (const code of HOSTS_FAULTS) {
@@ -29,6 +31,14 @@ Deno.test("errors: a setting that is wrong is the host's fault, and its text sta
       assert.match(body, /misconfigured/);
       assert.doesNotMatch(body, /etc|bad-config|bad-environment/);
       assert.doesNotMatch(JSON.stringify(errorDocument(error, "openai")), /etc/);
+    }
+  }
+  for (const code of OF_FILES) {
+    for (const path of Object.values(PATHS)) {
+      const { status, body } = render(new SecLlamaError(code, "why", { hint: "do this" }), path);
+      assert.equal(status, ERROR_TABLE[code][0], path);
+      assert.match(body, new RegExp(code));
+      assert.doesNotMatch(body, /why"|do this/);
     }
   }
 });
