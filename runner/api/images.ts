@@ -4,6 +4,7 @@
  * now, and what is no picture at all is said to be that. What a tool sent, or was sent before the last reply, cannot be taken back
  * by anybody: where it cannot be read, a text stands in its place.
  */
+import { PDF_TYPE } from "../../src/api/media_types.ts";
 import { SecLlamaError } from "../../src/errors.ts";
 import type { Fields } from "./fields.ts";
 import type { MediaKind } from "../engine/types.ts";
@@ -243,7 +244,7 @@ function dataOf(part: Fields, url: string): string {
   const hint = other === undefined
     ? `it must be a data URL, as in data:image/png;base64,…: ${BASE64_HINT}`
     : `its type is ${other}, must be a picture's: PNG, JPEG, GIF or BMP, as in data:image/png;base64,…` +
-      (other === "application/pdf" ? `; ${FILE_HINT}` : "");
+      (other === PDF_TYPE ? `; ${FILE_HINT}` : "");
   throw new SecLlamaError("bad-request", "invalid image input", {
     field: part.at("image_url"),
     hint,

@@ -4,6 +4,8 @@ import { SecLlamaError } from "../errors.ts";
 export const JSON_TYPE = "application/json";
 /** A file as it is. */
 export const BYTES_TYPE = "application/octet-stream";
+/** RFC 8118. */
+export const PDF_TYPE = "application/pdf";
 /** RFC 7763. */
 export const MARKDOWN_TYPE = "text/markdown; charset=utf-8";
 /** One JSON value a line: how Ollama streams. */
