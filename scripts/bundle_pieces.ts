@@ -50,7 +50,7 @@ const LOADER =
 const OTHERS = [/^import .*"node:module";$/m, /\b__require\d*\((?!"node:[\w/]+"\)|\) \{)[^)]*\)/];
 
 /**
- * The piece without Node's module loader. Every command would load it for its `require`, which takes a tenth of its time; packages of
+ * The piece without Node's module loader. Every command would load it for its `require`, which takes a third of its time; packages of
  * the program ask that for the runtime's own modules only.
  * @throws {Error} If there is another way to it than the known one, or a package asks for something else.
  */

@@ -162,7 +162,7 @@ Deno.test("python's literals: a text with letters in front is one, and a raw one
 Deno.test("python's literals: texts side by side are one, as Python reads them", async () => {
   const random = seeded(seeds(1)[0]!);
   const one = (from: readonly string[]) => from[Math.floor(random() * from.length)]!;
-  const quotes = ["'", "'", '"', '"'].map((quote, at) => at % 2 === 0 ? quote : quote.repeat(3));
+  const quotes = ["'", "'''", '"', '"""'];
   const text = () => {
     const quote = one(quotes);
     return quote + one(["", "a", "é", "\\n", "\\'", "it ", ", ", "]", "b)"]) + quote;
