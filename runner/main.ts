@@ -5,7 +5,12 @@
  */
 import type { Bytes } from "../src/bytes.ts";
 import { SecLlamaError, toSecLlamaError } from "../src/errors.ts";
-import { type BootMessage, type FromRunner, parseToRunner } from "../src/api/pipe_messages.ts";
+import {
+  type BootMessage,
+  type FromRunner,
+  LAST_WORDS_MS,
+  parseToRunner,
+} from "../src/api/pipe_messages.ts";
 import { permissionStates } from "../src/permissions.ts";
 import { Pipe } from "../src/pipe/pipe.ts";
 import { makeApi } from "./api/mod.ts";
@@ -36,6 +41,20 @@ const COMPUTES = "runner: computes";
 const ALL_LAYERS = 9999;
 /** How often it is told how much of a model is loaded. */
 const LOADING_STEPS = 20;
+
+/** Exchanges under way. */
+const under = new Set<Promise<void>>();
+
+/** Ends this process once the replies under way have told of their failure, or a reader took too long to hear it. */
+async function afterLastWords(): Promise<never> {
+  const error = new SecLlamaError("runner-died", "the model's engine ended");
+  send({ t: "failed", code: error.code, message: error.message });
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise((resolve) => timer = setTimeout(resolve, LAST_WORDS_MS));
+  await Promise.race([Promise.allSettled(under), late]);
+  clearTimeout(timer);
+  fatal(error);
+}
 
 let session: Session | undefined;
 let engine: Engine | undefined;
@@ -69,7 +88,7 @@ async function boot(message: BootMessage): Promise<void> {
       ...options,
       ...message.foreign,
       // Nothing can be answered without it, and a new one is only started with a new runner.
-      onEnded: () => fatal(new SecLlamaError("runner-died", "the model's engine ended")),
+      onEnded: () => void afterLastWords(),
     });
   const loadMs = performance.now() - started;
   const api = makeApi({
@@ -178,7 +197,9 @@ const pipe = new Pipe({
     if (!session) {
       throw new SecLlamaError("pipe-broken", "an exchange came before the runner was ready");
     }
-    return session.handle(exchange);
+    const handled = session.handle(exchange).finally(() => under.delete(handled));
+    under.add(handled);
+    return handled;
   },
 });
 

@@ -36,7 +36,7 @@ import {
 } from "./strict_json.ts";
 
 export type * from "./pipe_types.ts";
-export { MAX_DEFAULTS_BYTES } from "./pipe_types.ts";
+export { LAST_WORDS_MS, MAX_DEFAULTS_BYTES } from "./pipe_types.ts";
 
 /** Of a Modelfile's texts and of paths; one frame holds them all. */
 const MAX_TEXT = 256 * 1024;

@@ -57,6 +57,9 @@ export interface BootMessage {
   readonly version: string;
 }
 
+/** How long a runner whose engine has ended takes to say so in the replies that it was making. */
+export const LAST_WORDS_MS = 2000;
+
 /** Bytes of {@link BootDefaults} as JSON: they travel in one control frame, with the rest of the boot message. */
 export const MAX_DEFAULTS_BYTES = 192 * 1024;
 
@@ -155,7 +158,7 @@ export interface KeepAliveMessage {
   readonly client?: string;
 }
 
-/** Runner → gateway: the runner cannot serve. */
+/** Runner → gateway: the runner cannot serve; after it was ready: it ends, within {@link LAST_WORDS_MS}. */
 export interface FailedMessage {
   readonly t: "failed";
   readonly code: ErrorCode;

@@ -4,6 +4,7 @@
  */
 import { Hono } from "hono";
 import { collect, parseJsonObject } from "../api/body.ts";
+import { brokenInWords } from "../api/broken_stream.ts";
 import { errorResponse } from "../api/errors.ts";
 import { HINTS } from "../hints.ts";
 import { INFLATED, inflated } from "../api/inflate.ts";
@@ -218,7 +219,8 @@ async function sealed(
   }
   const ignored = readIgnored(answer.headers);
   if (ignored.length > 0) headers[IGNORED_HEADER] = writeIgnored(ignored);
-  return new Response(answer.body, {
+  const type = answer.headers.get("content-type");
+  return new Response(answer.body && brokenInWords(answer.body, { type, path: route.path }), {
     status: answer.status,
     headers: { ...headers, "secllama-sealed": "1" },
   });

@@ -11,6 +11,7 @@ import { startHint } from "../sandbox/mod.ts";
 import {
   type BootMessage,
   type FromRunner,
+  LAST_WORDS_MS,
   type OpenHead,
   parseFromRunner,
   type ReadyMessage,
@@ -36,6 +37,8 @@ export interface RunnerProcessOptions {
   readonly onRecipients: (ids: readonly string[]) => void;
   readonly onKeepAlive: (ms: number, client: string | undefined) => void;
   readonly onDead: (error: SecLlamaError) => void;
+  /** It says that it ends, and may have some of its replies to end first. {@link onDead} follows. */
+  readonly onLeaving: (error: SecLlamaError) => void;
   readonly timeoutMs: number;
   /** How long it may be silent once it serves. */
   readonly silenceMs: number;
@@ -109,6 +112,8 @@ export class RunnerProcess implements KeyReceiver {
   #spoke = false;
   #stderr = "";
   #stopping = false;
+  /** It says that it ends: what sees to it that it does. */
+  #lastWords: ReturnType<typeof setTimeout> | undefined;
 
   private constructor(options: RunnerProcessOptions, child: Deno.ChildProcess) {
     this.rn = options.rn;
@@ -231,6 +236,18 @@ export class RunnerProcess implements KeyReceiver {
     void this.kill();
   }
 
+  /** What it is given now is the next one's; what it has is given up in its own words, and it ends. */
+  #leave(): void {
+    this.#options.onLeaving(
+      new SecLlamaError("runner-died", "the model's runner says that it ends"),
+    );
+    this.#lastWords ??= setTimeout(() => {
+      try {
+        this.#child.kill("SIGKILL");
+      } catch { /* it has ended */ }
+    }, 2 * LAST_WORDS_MS);
+  }
+
   #control(message: FromRunner): void {
     this.#spoke = true;
     switch (message.t) {
@@ -256,6 +273,7 @@ export class RunnerProcess implements KeyReceiver {
       case "keep_alive":
         return this.#options.onKeepAlive(message.ms, message.client);
       case "failed": {
+        if (this.#state === "ready") return this.#leave();
         const code = LOAD_FAILURES.includes(message.code) ? message.code : "model-failed";
         return this.#ready.reject(
           new SecLlamaError(
@@ -289,6 +307,7 @@ export class RunnerProcess implements KeyReceiver {
     const early = this.#state !== "ready";
     this.#state = "dead";
     this.#watchdog.stop();
+    clearTimeout(this.#lastWords);
     // At once, before its process is reaped: the next request must start a new runner, not meet this one.
     this.#options.onDead(error);
     try {

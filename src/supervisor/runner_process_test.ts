@@ -25,6 +25,7 @@ function start(
     onRecipients,
     onKeepAlive: () => {},
     onDead: () => {},
+    onLeaving: () => {},
     timeoutMs: HANG_MS,
     silenceMs: HANG_MS,
     logger: silentLogger,

@@ -51,6 +51,8 @@ export interface ModelOwner {
   ready(model: LoadedModel): void;
   /** Its runner is dead. @returns Whether it still took requests. */
   died(model: LoadedModel): boolean;
+  /** Its runner says that it ends; it still answers what it has. @returns As {@link died}. */
+  leaving(model: LoadedModel): boolean;
   expired(model: LoadedModel): void;
   idle(model: LoadedModel): void;
 }
@@ -221,9 +223,11 @@ export class ModelStarter {
               : ms,
           );
         },
+        onLeaving: (error) => {
+          if (model && this.#owner.leaving(model) && gpu !== "none") this.#gpuFailed(error);
+        },
         onDead: (error) => {
-          if (!model) return;
-          if (this.#owner.died(model) && gpu !== "none") this.#gpuFailed(error);
+          if (model && this.#owner.died(model) && gpu !== "none") this.#gpuFailed(error);
         },
         timeoutMs: config.loadTimeoutMs,
         silenceMs: config.runnerTimeoutMs,

@@ -401,9 +401,13 @@ export class Supervisor {
 
   /** What the starter may say of models, and nobody else. */
   #owner(): ModelOwner {
-    const leave = (model: LoadedModel) => {
+    const taken = (model: LoadedModel) => {
       const took = this.#loaded.get(model.name) === model;
       if (took) this.#loaded.delete(model.name);
+      return took;
+    };
+    const leave = (model: LoadedModel) => {
+      const took = taken(model);
       void this.#end(model);
       return took;
     };
@@ -413,6 +417,11 @@ export class Supervisor {
       mayStop: (id) => this.mayStop(id),
       ready: (model) => void this.#loaded.set(model.name, model),
       died: leave,
+      leaving: (model) => {
+        model.retire();
+        this.#leaving.add(model);
+        return taken(model);
+      },
       expired: leave,
       idle: (model) => {
         if (this.#leaving.has(model)) void this.#end(model);

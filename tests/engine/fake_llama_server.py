@@ -17,6 +17,7 @@ vllm = "--uds" in arguments
 path = arguments[arguments.index("--uds" if vllm else "--host") + 1]
 asked = []
 steps = 0  # of its computation, as /metrics tells them
+ENDS_AT, ENDS_IN = 666, 667  # seeds by which it ends: before its answer, or within it
 HUNG, READS_LONG = 777, 778  # seeds by which it computes nothing for ever, or without saying anything
 
 
@@ -107,7 +108,7 @@ class Handler(BaseHTTPRequestHandler):
         if body.get("seed") == 500:
             self.answer({"error": {"code": 500, "message": "the fake fails on purpose", "type": "server_error"}}, 500)
             return
-        if body.get("seed") == 666:
+        if body.get("seed") == ENDS_AT:
             os._exit(3)
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream")
@@ -128,6 +129,8 @@ class Handler(BaseHTTPRequestHandler):
         count = body["n_predict"]
         made = 0
         while count < 0 or made < count:
+            if made == 2 and body.get("seed") == ENDS_IN:
+                os._exit(3)
             if made == 2 and body.get("seed") == 501:
                 self.event(json.dumps({"error": {"code": 500, "message": "secret of the reply", "type": "server_error"}}))
                 return
@@ -146,6 +149,8 @@ class Handler(BaseHTTPRequestHandler):
     def vllm(self, body):
         prompt = body["prompt"]
         for made in range(body["max_tokens"]):
+            if made == 2 and body.get("seed") == ENDS_IN:
+                os._exit(3)
             token = prompt[-1 - made % len(prompt)]
             choice = {"index": 0, "text": "", "token_ids": [token], "finish_reason": None}
             if body.get("logprobs") is not None:

@@ -5,6 +5,7 @@
 import type { Picture } from "../vision/picture.ts";
 import { BUSY_TEXT } from "../../../src/api/texts.ts";
 import { SecLlamaError } from "../../../src/errors.ts";
+import { HINTS } from "../../../src/hints.ts";
 import { openLibrary } from "../library.ts";
 import { loadModel, type Model } from "../model.ts";
 import { checkLogitBias, checkSampling } from "../sampler.ts";
@@ -36,6 +37,8 @@ const DIALECTS: { readonly [kind: string]: Dialect } = {
 
 const DEFAULT_QUEUE_LIMIT = 512;
 const HEALTH_PAUSE_MS = 20;
+/** Of an engine that ends, its connections may break before the end of what it prints is seen. */
+const END_SHOWS_MS = 250;
 
 /** Which engine, and where it listens. */
 interface ForeignOptions extends EngineOptions {
@@ -205,10 +208,10 @@ class ForeignEngine extends TextEngine implements Engine {
           }
         }
       } catch (error) {
-        throw this.#inWords(error, signal);
+        throw await this.#inWords(error, signal);
       }
     }
-    if (!reply.ended) throw this.#inWords(new HttpError("it was cut short"), signal);
+    if (!reply.ended) throw await this.#inWords(new HttpError("it was cut short"), signal);
     yield* reply.last();
   }
 
@@ -268,7 +271,7 @@ class ForeignEngine extends TextEngine implements Engine {
       this.#steps++;
       return normalised(numbers);
     } catch (error) {
-      throw this.#inWords(error, both);
+      throw await this.#inWords(error, both);
     } finally {
       this.#waiting--;
     }
@@ -287,13 +290,16 @@ class ForeignEngine extends TextEngine implements Engine {
   }
 
   /** What went wrong, in the words that clients know. */
-  #inWords(error: unknown, signal: AbortSignal): unknown {
+  async #inWords(error: unknown, signal: AbortSignal): Promise<unknown> {
     if (error instanceof SecLlamaError) return error;
     if (signal.aborted) return new SecLlamaError("cancelled", "the request was cancelled");
-    if (error instanceof ConnectionError || error instanceof HttpError) {
-      return new SecLlamaError("model-failed", `${this.#o.options.kind} failed: ${error.message}`);
-    }
-    return error;
+    if (!(error instanceof ConnectionError || error instanceof HttpError)) return error;
+    const { kind } = this.#o.options;
+    return await this.#o.life.endsWithin(END_SHOWS_MS)
+      ? new SecLlamaError("runner-died", `${kind} ended while it answered`, {
+        hint: HINTS.nextRunner,
+      })
+      : new SecLlamaError("model-failed", `${kind} failed: ${error.message}`);
   }
 
   slotsBusy(): number {

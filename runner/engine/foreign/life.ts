@@ -8,6 +8,8 @@ export interface EngineLife {
   readonly ended: boolean;
   /** Settles when it ends. */
   readonly end: Promise<void>;
+  /** Whether it has ended, or does in this time. */
+  endsWithin(ms: number): Promise<boolean>;
   /** Of what it printed, the last two lines, printable. */
   readonly lastWords: string;
   /** Keeps nothing of what it prints from now on: that may be a prompt's. */
@@ -39,6 +41,14 @@ export function watchEngine(fd: number | undefined): EngineLife {
     forget() {
       keeps = false;
       text = "";
+    },
+    async endsWithin(ms) {
+      if (fd === undefined || ended) return ended;
+      let timer: ReturnType<typeof setTimeout> | undefined;
+      const late = new Promise<void>((resolve) => timer = setTimeout(resolve, ms));
+      await Promise.race([end, late]);
+      clearTimeout(timer);
+      return ended;
     },
     get lastWords() {
       const lines = text.trimEnd().split("\n").slice(-2);

@@ -4,6 +4,7 @@
  */
 import type { Hono } from "hono";
 import { collect, parseJsonObject, requiredModel } from "../../api/body.ts";
+import { brokenInWords } from "../../api/broken_stream.ts";
 import { refusedRequestBody } from "../../api/listener_rules.ts";
 import { INFERENCE_BYTES, type Route, routes } from "../../api/routes.ts";
 import { wantedContext } from "../../api/wanted_context.ts";
@@ -49,8 +50,8 @@ async function plain(
 ): Promise<Response> {
   const refused = refusedRequestBody(request, route);
   if (refused) throw refused;
-  const body = await collect(request.body, INFERENCE_BYTES);
-  const fields = parseJsonObject(body);
+  const asked = await collect(request.body, INFERENCE_BYTES);
+  const fields = parseJsonObject(asked);
   await context.audit?.admit();
   const { model, waitedMs } = await context.supervisor.acquire(
     askedModel(requiredModel(fields)),
@@ -65,10 +66,10 @@ async function plain(
     { kind: "plain", client, method: request.method, path: route.path, headers, waitedMs },
     { client, shared: false },
   );
-  return await relay(exchange, {
+  const answer = await relay(exchange, {
     kind: "plain",
     body: null,
-    first: body,
+    first: asked,
     signal: request.signal,
     ...on,
     ...recordedExchange(context, {
@@ -78,4 +79,8 @@ async function plain(
       used: countUsed(context, model, exchange),
     }),
   });
+  const { status, headers: given } = answer;
+  const type = given.get("content-type");
+  const body = answer.body && brokenInWords(answer.body, { type, path: route.path });
+  return new Response(body, { status, headers: given });
 }
