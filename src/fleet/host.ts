@@ -4,6 +4,7 @@
  */
 import { type Bytes, toHex } from "../bytes.ts";
 import { type ErrorCode, SecLlamaError, toSecLlamaError } from "../errors.ts";
+import { ageless } from "../file_stamp.ts";
 import type { ClientSource, KeyFacts, RingSource } from "../keys/mod.ts";
 import type { FleetPin } from "../sealed/member.ts";
 import { secret, wipe } from "../secret.ts";
@@ -144,8 +145,8 @@ export class FleetMember {
       this.#seen = found;
       await this.read().catch((thrown) => {
         const error = toSecLlamaError(thrown);
-        if (this.#told !== found) this.#onRefused(error);
-        this.#told = found;
+        if (this.#told !== ageless(found)) this.#onRefused(error);
+        this.#told = ageless(found);
         if (!PASSING.includes(error.code)) return;
         this.#seen = undefined;
         this.#missed++;

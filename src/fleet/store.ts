@@ -3,6 +3,7 @@
  * here in memory, one in a file for each host, and one in NATS (nats_store.ts).
  */
 import { SecLlamaError } from "../errors.ts";
+import { fileStamp } from "../file_stamp.ts";
 import { HINTS } from "../hints.ts";
 import { readAtMost } from "../read_up_to.ts";
 
@@ -87,8 +88,7 @@ export class FileSource implements RecordSource {
   }
 
   async version(): Promise<string> {
-    const info = await Deno.stat(this.#path).catch(() => undefined);
-    return info ? `${info.ino} ${info.size} ${info.mtime?.getTime()}` : "";
+    return await fileStamp(this.#path).catch(() => "");
   }
 
   async get(name: string): Promise<string | undefined> {

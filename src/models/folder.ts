@@ -22,6 +22,7 @@ import {
   parseManifest,
   serializeManifest,
 } from "./manifest.ts";
+import { stampOf } from "../file_stamp.ts";
 import { canonicalParts, type ModelName } from "../api/model_name.ts";
 import { digestHex, manifestPath, nameOfManifestPath } from "./names.ts";
 
@@ -148,9 +149,9 @@ export class EmbeddedDemo {
 
   /** @throws {SecLlamaError} `model-corrupt` or `model-store-unreadable` if the file is not there. */
   async resolve(): Promise<ResolvedModel> {
-    const { size, mtime, isFile } = await attempt(this.path, () => Deno.stat(this.path));
-    if (!isFile) throw corrupt("the demo model is not a regular file");
-    const key = `${size}|${mtime?.getTime()}`;
+    const info = await attempt(this.path, () => Deno.stat(this.path));
+    if (!info.isFile) throw corrupt("the demo model is not a regular file");
+    const key = stampOf(info);
     if (this.#known?.key === key) return this.#known.model;
     const { hex, sizeBytes } = await hashFile(this.path);
     const digest = `sha256:${hex}`;
@@ -168,7 +169,7 @@ export class EmbeddedDemo {
       sizeBytes,
       manifest,
       manifestDigest: createHash("sha256").update(serializeManifest(manifest)).digest("hex"),
-      modifiedAt: mtime ?? new Date(0),
+      modifiedAt: info.mtime ?? new Date(0),
     };
     this.#known = { key, model };
     return model;

@@ -1,5 +1,6 @@
 /** Which manifest a name means now. Asked for each request: a manifest is read again only when its file is another. */
 import { parseModelName } from "../api/model_name.ts";
+import { stampOf } from "../file_stamp.ts";
 import { readSmall } from "./files.ts";
 import { DEMO_MODEL, type EmbeddedDemo, type ModelFolder } from "./folder.ts";
 import { describeBytes, MANIFEST_BYTES } from "./manifest.ts";
@@ -33,7 +34,7 @@ export class ManifestDigests {
       const path = folder.manifestFile(parseModelName(name));
       const info = await Deno.lstat(path).catch(() => undefined);
       if (!info) continue;
-      const stamp = `${info.ino}|${info.size}|${info.mtime?.getTime()}`;
+      const stamp = stampOf(info);
       const known = this.#read.get(path);
       if (known?.stamp === stamp) return known.digest;
       const bytes = await readSmall(path, MANIFEST_BYTES);

@@ -11,6 +11,7 @@
  */
 import { utf8Decode } from "../bytes.ts";
 import { SecLlamaError } from "../errors.ts";
+import { fileStamp } from "../file_stamp.ts";
 import { FileTooLong, readAtMost } from "../read_up_to.ts";
 import { layersOf, type Manifest } from "./manifest.ts";
 import { fitsModel, isModelPattern } from "../api/model_name.ts";
@@ -98,21 +99,16 @@ export class ModelPolicy {
   }
 }
 
-async function stampOf(path: string): Promise<string> {
-  const { ino, size, mtime, ctime } = await Deno.stat(path);
-  return `${ino} ${size} ${mtime?.getTime()} ${ctime?.getTime()}`;
-}
-
 async function isUnchanged(files: ReadonlyMap<string, string>): Promise<boolean> {
   const now = await Promise.all(
-    [...files].map(async ([path, stamp]) => stamp === await stampOf(path).catch(() => undefined)),
+    [...files].map(async ([path, stamp]) => stamp === await fileStamp(path).catch(() => undefined)),
   );
   return now.every(Boolean);
 }
 
 /** A file's text; its stamp, of before it was read, goes into `files`. @throws {FileTooLong} And what Deno throws. */
 async function readStamped(path: string, files: Map<string, string>): Promise<string> {
-  files.set(path, await stampOf(path));
+  files.set(path, await fileStamp(path));
   return utf8Decode(await readAtMost(path, MAX_BYTES));
 }
 

@@ -7,6 +7,7 @@
 import { join, resolve as absolute } from "node:path";
 import { modelNotFoundText } from "../api/texts.ts";
 import { SecLlamaError } from "../errors.ts";
+import { fileStamp } from "../file_stamp.ts";
 import { closest } from "../suggest.ts";
 import { CONFIG_BYTES, requiresOf } from "./config_blob.ts";
 import { copyModel, createModel, type Recipe, type Workshop } from "./create.ts";
@@ -187,8 +188,8 @@ export class ModelStore {
    * @throws {SecLlamaError} `bad-model` if it is no usable GGUF file.
    */
   async details(model: ResolvedModel): Promise<ModelDetails> {
-    const { size, mtime, ino } = await attempt(model.blobPath, () => Deno.stat(model.blobPath));
-    const key = `${model.blobPath}|${ino}|${size}|${mtime?.getTime()}`;
+    const stamp = await attempt(model.blobPath, () => fileStamp(model.blobPath));
+    const key = `${model.blobPath}|${stamp}`;
     const known = this.#details.get(key);
     if (known) return known;
     const details = describeModel(await readGgufHeader(model.blobPath));

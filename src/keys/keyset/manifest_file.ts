@@ -4,6 +4,7 @@
  */
 import { dirname, join } from "node:path";
 import { SecLlamaError } from "../../errors.ts";
+import { fileStamp, fileStampSync } from "../../file_stamp.ts";
 import { ioReason } from "../../hints.ts";
 import { refuseHalfRestored } from "../half_restored.ts";
 import { corruptManifest, MANIFEST_CAP_BYTES } from "./manifest.ts";
@@ -71,8 +72,7 @@ export class ManifestFile {
   /** What changes whenever the file is replaced or written to; undefined if there is none. Cheaper than reading it. */
   async fingerprint(): Promise<string | undefined> {
     try {
-      const { ino, size, mtime, ctime } = await Deno.stat(this.path);
-      return `${ino} ${size} ${mtime?.getTime()} ${ctime?.getTime()}`;
+      return await fileStamp(this.path);
     } catch (error) {
       if (error instanceof Deno.errors.NotFound) return undefined;
       throw ioError("read", this.path, error);
@@ -148,8 +148,7 @@ async function takenAt(file: Deno.FsFile): Promise<number> {
  */
 export function fileFingerprint(path: string): string {
   try {
-    const { ino, size, mtime, ctime } = Deno.statSync(path);
-    return `${ino} ${size} ${mtime?.getTime()} ${ctime?.getTime()}`;
+    return fileStampSync(path);
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return "";
     throw ioError("read", path, error);
