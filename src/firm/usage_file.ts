@@ -5,6 +5,7 @@
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { SecLlamaError } from "../errors.ts";
+import { stampOf } from "../file_stamp.ts";
 import { HINTS } from "../hints.ts";
 import { newerFile } from "../newer_file.ts";
 import type { Usage, UsageStore } from "./limiter.ts";
@@ -204,8 +205,8 @@ function dropLog(path: string, { log }: Files): void {
 /** Which file is there, and how it was last written; both "" where none is. */
 function stateOf(path: string): Omit<Files, "log"> {
   try {
-    const { dev, ino, size, mtime } = Deno.statSync(path);
-    return { file: `${dev} ${ino}`, written: `${size} ${mtime?.getTime()}` };
+    const info = Deno.statSync(path);
+    return { file: `${info.dev} ${info.ino}`, written: stampOf(info) };
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return { file: "", written: "" };
     throw error;
