@@ -113,7 +113,8 @@ if (FULL) {
       try {
         const at = new URL(served.proxyUrl);
         const done = await cli(["doctor", "--json", `--proxy-port=${at.port}`], {
-          env: served.env,
+          // Its own: at the port by default somebody else's SecLlama may listen, of which doctor knows nothing.
+          env: { ...served.env, SECLLAMA_PORT: new URL(served.gatewayUrl).port },
         });
         const { verdict, serves, checks } = JSON.parse(done.stdout);
         assert.deepEqual(serves, [{ at: at.host, judged: true }], done.stdout);
