@@ -266,62 +266,72 @@ Deno.test({
   name: "NATS: a watch whose node is cut off is made anew before the library would notice",
   ignore: noNats !== undefined || !FULL,
   fn: async () => {
-    await using nats = await startNats(users, 3);
-    const { servers, ca } = nats;
-    await using issuer = await NatsStore.open({
-      servers,
-      ca,
-      seed: seeds[0]!,
-      replicas: 3,
-      leaderMs: HANG_MS,
-    });
-    await using admin = await raw(nats, 3);
-    const head = RECORDS.head(hids[0]!);
-    await issuer.put(head, "one");
-    const leader: string = (await admin.ask("STREAM.INFO.KV_secllama")).cluster.leader;
-    const alive = [servers[Number(leader.slice(1))]!];
-    // Both of the leader, so that no question of theirs fails; their watches are where NATS puts them.
-    await using ours = await NatsStore.open({ servers: alive, ca, seed: seeds[0]! });
-    await using theirs = await raw({ servers: alive, ca }, 3);
-    const bucket = await new Kvm(theirs.connection).open("secllama");
-    const told = { ours: 0, theirs: 0 };
-    const [isTold, isTheirs] = [Promise.withResolvers<"ours">(), Promise.withResolvers<"theirs">()];
-    const ends: (() => void)[] = [];
-    const at = { ours: new Map<string, number>(), theirs: new Map<string, number>() };
-    const count = async () => {
-      const { consumers } = await admin.ask("CONSUMER.LIST.KV_secllama");
-      for (const whose of [at.ours, at.theirs]) whose.clear();
-      const own = `_INBOX_${natsIdentity(seeds[0]!).user}`;
-      for (const { config, cluster } of consumers) {
-        const whose = config.deliver_subject.startsWith(own) ? at.ours : at.theirs;
-        whose.set(cluster.leader, (whose.get(cluster.leader) ?? 0) + 1);
-      }
-    };
-    let victim: string | undefined;
-    while (victim === undefined) {
-      ends.push(
-        await ours.watch(head, (_, text) => {
-          if (text === "two" && ++told.ours === ends.length / 2) isTold.resolve("ours");
-        }),
-      );
-      const entries = await bucket.watch({ key: head });
-      ends.push(() => entries.stop());
-      void (async () => {
-        for await (const entry of entries) {
-          if (entry.string() !== "two") continue;
-          if (++told.theirs === ends.length / 2) isTheirs.resolve("theirs");
-        }
-      })();
-      await count();
-      victim = [...at.ours.keys()].find((node) => node !== leader && at.theirs.has(node));
-    }
-    // As a network that is cut: no answer, no end.
-    Deno.kill(nats.pids[Number(victim.slice(1))]!, "SIGSTOP");
-    await issuer.put(head, "two").catch(() => ours.put(head, "two"));
-    assert.equal(await Promise.race([isTold.promise, isTheirs.promise]), "ours");
-    for (const end of ends) end();
+    // NATS may move a watch between the look at where it is and the cut: such a try says nothing.
+    for (let tries = 0; tries < 3; tries++) if (await isAnewFirst()) return;
+    assert.fail("the library's watch was told first, or as soon, three times");
   },
 });
+
+/** Whether a watch of ours, whose node is cut off, is told of a change while the library's own is still silent. */
+async function isAnewFirst(): Promise<boolean> {
+  await using nats = await startNats(users, 3);
+  const { servers, ca } = nats;
+  await using issuer = await NatsStore.open({
+    servers,
+    ca,
+    seed: seeds[0]!,
+    replicas: 3,
+    leaderMs: HANG_MS,
+  });
+  await using admin = await raw(nats, 3);
+  const head = RECORDS.head(hids[0]!);
+  await issuer.put(head, "one");
+  const leader: string = (await admin.ask("STREAM.INFO.KV_secllama")).cluster.leader;
+  const alive = [servers[Number(leader.slice(1))]!];
+  // Both of the leader, so that no question of theirs fails; their watches are where NATS puts them.
+  await using ours = await NatsStore.open({ servers: alive, ca, seed: seeds[0]! });
+  await using theirs = await raw({ servers: alive, ca }, 3);
+  const bucket = await new Kvm(theirs.connection).open("secllama");
+  const told = { ours: 0, theirs: 0 };
+  const [isTold, isTheirs] = [Promise.withResolvers<"ours">(), Promise.withResolvers<"theirs">()];
+  const ends: (() => void)[] = [];
+  const at = { ours: new Map<string, number>(), theirs: new Map<string, number>() };
+  const count = async () => {
+    const { consumers } = await admin.ask("CONSUMER.LIST.KV_secllama");
+    for (const whose of [at.ours, at.theirs]) whose.clear();
+    const own = `_INBOX_${natsIdentity(seeds[0]!).user}`;
+    for (const { config, cluster } of consumers) {
+      const whose = config.deliver_subject.startsWith(own) ? at.ours : at.theirs;
+      whose.set(cluster.leader, (whose.get(cluster.leader) ?? 0) + 1);
+    }
+  };
+  let victim: string | undefined;
+  while (victim === undefined) {
+    ends.push(
+      await ours.watch(head, (_, text) => {
+        if (text === "two" && ++told.ours === ends.length / 2) isTold.resolve("ours");
+      }),
+    );
+    const entries = await bucket.watch({ key: head });
+    ends.push(() => entries.stop());
+    void (async () => {
+      for await (const entry of entries) {
+        if (entry.string() !== "two") continue;
+        if (++told.theirs === ends.length / 2) isTheirs.resolve("theirs");
+      }
+    })();
+    await count();
+    victim = [...at.ours.keys()].find((node) => node !== leader && at.theirs.has(node));
+  }
+  // As a network that is cut: no answer, no end.
+  Deno.kill(nats.pids[Number(victim.slice(1))]!, "SIGSTOP");
+  await issuer.put(head, "two").catch(() => ours.put(head, "two"));
+  const first = await Promise.race([isTold.promise, isTheirs.promise]);
+  await theirs.connection.flush();
+  const isSilent = told.theirs < ends.length / 2;
+  for (const end of ends) end();
+  return first === "ours" && isSilent;
+}
 
 Deno.test({
   name: "NATS: a node that is cut off from the others, and still there, is left for another one",
