@@ -12,6 +12,8 @@ export const ANSWER_MS = 10_000;
 const [PING_MS, PINGS] = [2_000, 2];
 /** Between tries of one thing, ms. */
 export const AGAIN_MS = 500;
+/** In which nodes that have just started come to know each other. */
+const FORMING_MS = 5_000;
 /** NATS' own default for one record. */
 const MAX_RECORD_BYTES = 1024 * 1024;
 
@@ -126,7 +128,8 @@ async function keepCopies(
   const { config } = await ledBy(ask, leaderMs);
   const has = config?.num_replicas;
   if (typeof replicas !== "number" || has === replicas) return has;
-  await askStream(connection, "UPDATE", { ...config, num_replicas: replicas });
+  const change = { ...config, num_replicas: replicas };
+  await ledBy(() => askStream(connection, "UPDATE", change, timeout), leaderMs);
   for (const end = performance.now() + leaderMs; performance.now() < end;) {
     const { cluster } = await ledBy(ask, leaderMs);
     if (cluster === undefined || cluster.leader) break;
@@ -139,6 +142,7 @@ async function keepCopies(
 type Refusal = readonly [message: string, hint: string];
 
 const NO_NODES = "the fleet's store cannot keep so many copies";
+const TOO_FEW_NODES = 10005;
 const FEWER = "give --replicas no more than there are nodes, or leave it out: it stays as it is";
 /** JetStream's own numbers of what it refuses for good, though its status may be one of a server's faults. */
 const REFUSALS: ReadonlyMap<unknown, Refusal> = new Map<unknown, Refusal>([
@@ -146,7 +150,7 @@ const REFUSALS: ReadonlyMap<unknown, Refusal> = new Map<unknown, Refusal>([
     NO_NODES,
     "this NATS is one node alone, which keeps one copy: leave out --replicas",
   ]],
-  [10005, [`${NO_NODES}: its NATS has fewer nodes than that`, FEWER]],
+  [TOO_FEW_NODES, [`${NO_NODES}: its NATS has fewer nodes than that`, FEWER]],
   [10059, [
     "the fleet's store has nothing in it yet",
     "write the hosts' records, on the issuer: secllama fleet publish SERVERS --watch",
@@ -171,13 +175,20 @@ export function isSilence(error: unknown): boolean {
     Number((error as { status?: unknown }).status) >= 500 || isSilence(error.cause);
 }
 
-/** What is answered once the nodes have chosen who leads. Before that they answer nothing. */
+/**
+ * What is answered once the nodes have chosen who leads. Before that they answer nothing, and for a moment after it the one that leads
+ * knows of fewer nodes than there are.
+ */
 async function ledBy<T>(ask: () => Promise<T>, leaderMs: number): Promise<T> {
+  let formsUntil: number | undefined;
   for (const end = performance.now() + leaderMs;;) {
     try {
       return await ask();
     } catch (error) {
-      if (!isSilence(error) || performance.now() > end) throw error;
+      const now = performance.now();
+      const isForming = (error as { code?: unknown }).code === TOO_FEW_NODES &&
+        now < (formsUntil ??= now + FORMING_MS);
+      if (!(isSilence(error) || isForming) || now > end) throw error;
       await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
     }
   }
