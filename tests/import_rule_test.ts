@@ -259,7 +259,10 @@ function under(path: string, part: string): boolean {
 
 /** Every import of ours: [importer, imported, as written]. `code`: without types, and without what is imported later, if at all. */
 async function imports(kind: "all" | "code" = "all"): Promise<[string, string, string][]> {
-  const temp = await Deno.makeTempFile({ dir: ROOT, prefix: ".imports-", suffix: ".ts" });
+  // Below the root, where the names of packages mean what they mean there; and where nothing is looked at if it stays.
+  const dir = join(ROOT, "build");
+  await Deno.mkdir(dir, { recursive: true });
+  const temp = await Deno.makeTempFile({ dir, prefix: "imports-", suffix: ".ts" });
   try {
     const files = await sourceFiles();
     await Deno.writeTextFile(temp, files.map((f) => `import ${JSON.stringify(f)};`).join("\n"));
