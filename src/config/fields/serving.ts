@@ -90,7 +90,7 @@ export const SERVING = [
     flag: "max-loaded-models",
     value: "N",
     default: 3,
-    help: "models loaded at once; the least recently used idle one makes room",
+    help: "models loaded at once; which of them makes room: secllama help scheduling",
     parse: integer(1, 64),
   }),
   field({
@@ -99,7 +99,8 @@ export const SERVING = [
     flag: "max-memory",
     value: "SIZE",
     default: 0,
-    help: "memory of all loaded models, by estimate: 8G, 512M; 0: nine tenths of the machine's",
+    help:
+      "memory of all loaded models, by estimate: 8G, 512M; 0: nine tenths of what the machine or the control group has",
     parse: size,
   }),
   field({
