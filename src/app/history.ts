@@ -5,7 +5,7 @@ import {
   type KeyFacts,
   type KeySourceOptions,
   ManifestFile,
-  openKeySource,
+  openLastingKeySource,
   type StorageSource,
 } from "../keys/mod.ts";
 
@@ -38,7 +38,7 @@ export function openVault(
 export function openVaultFrom(options: () => KeySourceOptions): () => Promise<VaultKey[]> {
   return async () => {
     const o = options();
-    using keys = await openKeySource({ ...o, autoInit: true });
+    using keys = await openLastingKeySource({ ...o, autoInit: true });
     return await openVault(o.dataDir, keys)();
   };
 }

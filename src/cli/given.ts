@@ -2,6 +2,7 @@
  * Commands that are named to a user, with the key source that he gave: without it they would look in the key store of the system,
  * where there may be none.
  */
+import { lasting } from "../keys/stores/packages.ts";
 import type { CommandContext } from "./command.ts";
 
 type Values = CommandContext["values"];
@@ -13,6 +14,8 @@ const SOURCE = ["key-fd", "key-file", "passphrase-fd", "profile"];
 const KEYED =
   "serve proxy ui run import pull create list ps stop show cp rm history docs key backup restore login pair clients fleet token role audit receipt"
     .split(" ");
+/** Commands that a key in memory is of use to. The others want one that is there when they have ended. */
+const OF_ONE_TIME = ["serve", "proxy", "ui", "run", "launch", "doctor"];
 /** A command's own words: of a group's, two or three. */
 const COMMAND =
   /(?<=(?:: |\bor )secllama )(?:fleet audit [a-z]+|(?:history|docs|key|clients|fleet|token|role|audit|receipt) [a-z-]+|[a-z]+)/g;
@@ -58,4 +61,9 @@ export function withGiven(text: string, values: Values): string {
       (words) => takesKey(words.split(" ")[0]!) ? words + given : words,
     );
   }).join("");
+}
+
+/** What a remark or a hint says to a command's user: as {@link withGiven}, and no key in memory where such a key is refused. */
+export function toldOf(first: string, text: string, values: Values): string {
+  return withGiven(OF_ONE_TIME.includes(first) ? text : lasting(text), values);
 }

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { COMMANDS } from "./commands.ts";
-import { givenOptions, takesKey, withGiven } from "./given.ts";
+import { storeHint } from "../keys/stores/packages.ts";
+import { givenOptions, takesKey, toldOf, withGiven } from "./given.ts";
 
 Deno.test("given: the commands that it takes for keyed are, and no other is", () => {
   for (const { path, options } of COMMANDS) {
@@ -49,4 +50,13 @@ Deno.test("given: values are quoted as a shell needs it", () => {
     givenOptions(all, () => true),
     " --ephemeral --proxy-port 1 --names a --names 'b c'",
   );
+});
+
+Deno.test("given: a key in memory is named where one is of use, and to no other command", () => {
+  const hint = storeHint("start a keyring", () => true);
+  for (const first of new Set(COMMANDS.map(({ path }) => path[0]!))) {
+    const isOfUse = ["serve", "proxy", "ui", "run", "launch", "doctor"].includes(first);
+    assert.equal(/--ephemeral|in memory/.test(toldOf(first, hint, {})), isOfUse, first);
+    assert.match(toldOf(first, hint, {}), /: (?:--ephemeral .* or )?--key-file FILE/);
+  }
 });

@@ -3,7 +3,7 @@ import { EXIT, SecLlamaError, toSecLlamaError } from "../errors.ts";
 import { type Command, commandHelp, parseCommandArgs, usageHint } from "./command.ts";
 import { settleEnvironment } from "../app/environment.ts";
 import { closest } from "../suggest.ts";
-import { withGiven } from "./given.ts";
+import { toldOf } from "./given.ts";
 import { refusePasted } from "./pasted.ts";
 import { isTaken, SAME_SIGNAL_MS } from "./signals.ts";
 import { removeTempFolders } from "../temp_folder.ts";
@@ -67,7 +67,7 @@ export async function runCli(argv: readonly string[]): Promise<number> {
     for (const signal of ["SIGINT", "SIGTERM"] as const) {
       Deno.addSignalListener(signal, () => isTaken(signal) ? undefined : onSignal());
     }
-    const given = (text: string) => withGiven(text, parsed.values);
+    const given = (text: string) => toldOf(command.path[0]!, text, parsed.values);
     const quiet = parsed.values["quiet"] === true;
     tui = makeTui({ noColor, dumb, signal, given, readerGone, quiet });
     printing = command.endsWithItsReader === true;
