@@ -18,9 +18,10 @@ import { label } from "../log.ts";
 import { secret, SecretMap } from "../secret.ts";
 import { type RecordAct, recording, recordingWith } from "./audit/act.ts";
 import { type Command, type CommandContext, flag, type OptionTable } from "./command.ts";
-import { choose, EXIT_CODES, managerOf, OPTIONS, plural, report } from "./key_common.ts";
+import { choose, EXIT_CODES, managerOf, OPTIONS, report } from "./key_common.ts";
 import { descriptor } from "./key_options.ts";
 import { askPassphrase } from "./passphrase.ts";
+import { plural } from "./plural.ts";
 import { readSettings } from "./settings.ts";
 
 const PASSPHRASE: OptionTable = {

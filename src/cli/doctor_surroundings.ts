@@ -10,6 +10,7 @@ import { wipe } from "../secret.ts";
 import { VERSION } from "../version.ts";
 import type { CommandContext } from "./command.ts";
 import { failed } from "./doctor_runner.ts";
+import { plural } from "./plural.ts";
 
 export function versionCheck(): Finding {
   const { deno, v8 } = Deno.version;
@@ -31,7 +32,7 @@ export async function storeCheck(
     return {
       name: "model store",
       result: broken.length === 0 ? "holds" : "fails",
-      observed: `${rows.length} models, ${broken.length} unusable`,
+      observed: `${plural(rows.length, "model")}, ${broken.length} unusable`,
       ...(broken.length > 0 ? { hint: "to check each file, run: secllama verify" } : {}),
     };
   } catch (error) {

@@ -81,8 +81,3 @@ export function report(context: CommandContext, json: object, lines: readonly st
   if (flag(context, "json")) context.tui.json({ schema: 1, ...json });
   else for (const line of lines) context.tui.out(line);
 }
-
-/** "1 key", "2 keys". */
-export function plural(count: number, noun: string): string {
-  return `${count} ${noun}${count === 1 ? "" : "s"}`;
-}

@@ -12,9 +12,10 @@ import {
   type OptionTable,
   stringOption,
 } from "./command.ts";
-import { EXIT_CODES, openManager, OPTIONS, plural, report } from "./key_common.ts";
+import { EXIT_CODES, openManager, OPTIONS, report } from "./key_common.ts";
 import { descriptor } from "./key_options.ts";
 import { askPassphrase } from "./passphrase.ts";
+import { plural } from "./plural.ts";
 import { readUpTo } from "../read_up_to.ts";
 
 export const exportCommand: Command = {

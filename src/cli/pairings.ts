@@ -19,6 +19,7 @@ import { readPairing } from "./read_pairing.ts";
 import { type CommandContext, flag, type OptionTable, stringOption } from "./command.ts";
 import { keySourceOptions } from "./key_options.ts";
 import { report } from "./key_common.ts";
+import { plural } from "./plural.ts";
 import { reportRows } from "./rows.ts";
 import { SessionStore } from "./sign_in/session_store.ts";
 import { ensureDataDirectory } from "../config/data_folder.ts";
@@ -199,7 +200,7 @@ async function tryOut(pairing: Pairing): Promise<{ reached: boolean; line: strin
     }
     return {
       reached: true,
-      line: `It answers, and has ${models.length} ${models.length === 1 ? "model" : "models"}.`,
+      line: `It answers, and has ${plural(models.length, "model")}.`,
     };
   } catch (error) {
     return { reached: false, line: `stored, but not tried: ${toSecLlamaError(error).message}` };

@@ -8,6 +8,7 @@ import { Launchd } from "../service/launchd.ts";
 import type { Report, ServiceManager } from "../service/manager.ts";
 import { type Scope, Systemd } from "../service/systemd.ts";
 import { type Command, type CommandContext, flag, JSON_OPTION, stringOption } from "./command.ts";
+import { plural } from "./plural.ts";
 
 const SCOPE_OPTIONS = {
   user: { type: "boolean", help: "for this user alone; what it is unless you are root" },
@@ -75,7 +76,7 @@ const statusCommand: Command = {
         tui.out(`${tui.bold(unit.name)}  ${unit.state}${unit.enabled ? ", starts by itself" : ""}`);
         tui.out(`  ${unit.file}`);
         if (unit.pid !== null) {
-          const restarts = unit.restarts ? `, started again ${unit.restarts} times` : "";
+          const restarts = unit.restarts ? `, started again ${plural(unit.restarts, "time")}` : "";
           tui.out(`  process ${unit.pid}${restarts}`);
         }
         if (unit.says !== "") tui.out(`  ${unit.says}`);

@@ -1,4 +1,5 @@
 /** Spans of time as people say them. */
+import { plural } from "./plural.ts";
 
 const UNITS: readonly (readonly [seconds: number, name: string])[] = [
   [86_400, "day"],
@@ -12,5 +13,5 @@ export function spanOf(ms: number): string {
   const seconds = Math.max(1, Math.round(ms / 1000));
   const [size, name] = UNITS.find(([size]) => seconds >= 2 * size) ?? UNITS.at(-1)!;
   const count = Math.floor(seconds / size);
-  return `${count} ${name}${count === 1 ? "" : "s"}`;
+  return plural(count, name);
 }

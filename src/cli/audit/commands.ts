@@ -16,6 +16,7 @@ import { hardenSelf } from "../../sandbox/mod.ts";
 import { type Command, JSON_OPTION, stringOption } from "../command.ts";
 import { EXIT_CODES, OPTIONS, report } from "../key_common.ts";
 import { keySourceOptions, UNUSED_KEY_OPTIONS } from "../key_options.ts";
+import { plural } from "../plural.ts";
 import { readSettings } from "../settings.ts";
 import { listCommand } from "./list.ts";
 import { openForReading } from "./open.ts";
@@ -120,7 +121,9 @@ it was pruned, up to which line, and by whom is a line itself.\n${EXIT_CODES}`,
       await log.close();
     }
     report(context, { before, count }, [
-      count === 0 ? "nothing is that old" : `took ${count} lines away, up to line ${before - 1}`,
+      count === 0
+        ? "nothing is that old"
+        : `took ${plural(count, "line")} away, up to line ${before - 1}`,
     ]);
     return EXIT.ok;
   },

@@ -14,8 +14,9 @@ import { HINTS } from "../../hints.ts";
 import { type KeySource, openKeySource } from "../../keys/mod.ts";
 import { hardenSelf } from "../../sandbox/mod.ts";
 import { type Command, type CommandContext, flag, stringOption } from "../command.ts";
-import { OPTIONS, plural, report } from "../key_common.ts";
+import { OPTIONS, report } from "../key_common.ts";
 import { keySourceOptions } from "../key_options.ts";
+import { plural } from "../plural.ts";
 import { Progress } from "../progress.ts";
 import { readSettings } from "../settings.ts";
 import { openForReading } from "./open.ts";
@@ -119,7 +120,7 @@ function tell(context: CommandContext, where: string, verdict: Verdict): number 
     ...(unlisted > 0 ? [`  and ${unlisted} more`] : []),
     ...(whole ? [`  root ${verdict.root}, signed by ${keys.join(", ")}`] : []),
     ...(forgotten > 0
-      ? [`  the texts of ${forgotten} lines were taken away; their hashes hold`]
+      ? [`  the texts of ${plural(forgotten, "line")} were taken away; their hashes hold`]
       : []),
     ...notes.map((note) => `  note: ${note}`),
   ]);

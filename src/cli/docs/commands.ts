@@ -8,6 +8,7 @@ import { answerTo } from "../chat/converse.ts";
 import { makePost } from "../chat/post.ts";
 import { Session } from "../chat/session.ts";
 import { type Command, flag, JSON_OPTION, stringOption } from "../command.ts";
+import { plural } from "../plural.ts";
 import { fileProblem } from "./file_problem.ts";
 import { HISTORY_OPTIONS, openHistory } from "../history/access.ts";
 import { humanBytes, printable, printableLine, printTable } from "../models/print.ts";
@@ -40,7 +41,9 @@ place. Of folders, all that can be read is taken; symbolic links are not followe
         }
         const one = await open.history.addDocument(name, bytes);
         done.push(one);
-        if (!flag(context, "json")) tui.out(`${printableLine(path)}: ${one.passages} passages`);
+        if (!flag(context, "json")) {
+          tui.out(`${printableLine(path)}: ${plural(one.passages, "passage")}`);
+        }
       } catch (error) {
         failed++;
         tui.warn(`${printableLine(path)} was left out:`);
@@ -196,7 +199,7 @@ const remove: Command = {
     const ids = context.positionals.map((text) => idOf(documents, text));
     for (const id of new Set(ids)) await open.history.removeDocument(id);
     if (flag(context, "json")) context.tui.json({ erased: ids });
-    else context.tui.out(`erased ${ids.length} document${ids.length === 1 ? "" : "s"}`);
+    else context.tui.out(`erased ${plural(ids.length, "document")}`);
     return EXIT.ok;
   },
 };

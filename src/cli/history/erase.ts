@@ -14,6 +14,7 @@ import { SealedHistory } from "../chat/sealed_history.ts";
 import { type Command, type CommandContext, flag, JSON_OPTION } from "../command.ts";
 import { confirm } from "../confirm.ts";
 import { openManager } from "../key_common.ts";
+import { plural } from "../plural.ts";
 import { printable } from "../models/print.ts";
 import { readSettings } from "../settings.ts";
 import { findConversation, HISTORY_OPTIONS, openHistory } from "./access.ts";
@@ -111,8 +112,8 @@ async function eraseEverywhere(context: CommandContext): Promise<number> {
       { erased, moved, destroyed },
       [
         `erased ${count(erased)}, moved ${count(moved)} under a new key`,
-        `destroyed ${destroyed} older master ${
-          destroyed === 1 ? "key" : "keys"
+        `destroyed ${
+          plural(destroyed, "older master key")
         }: no backup of the history opens any more`,
       ].join("\n"),
     );
@@ -167,7 +168,7 @@ async function destroyOlder(manager: KeyManager, dataDir: string): Promise<numbe
 }
 
 function lineOf({ id, title, messages }: ConversationSummary): string {
-  return `${id.slice(0, ID_DIGITS)}  ${messages} messages  ${printable(oneLine(title))}`;
+  return `${id.slice(0, ID_DIGITS)}  ${plural(messages, "message")}  ${printable(oneLine(title))}`;
 }
 
 /** @throws {SecLlamaError} `usage` if nobody is there, `cancelled`. */
@@ -189,5 +190,5 @@ function report(context: CommandContext, json: object, line: string): void {
 }
 
 function count(n: number): string {
-  return `${n} conversation${n === 1 ? "" : "s"}`;
+  return plural(n, "conversation");
 }

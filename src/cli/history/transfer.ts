@@ -5,6 +5,7 @@ import { EXIT, SecLlamaError } from "../../errors.ts";
 import { allOf, joined, listAll, writtenAs } from "../../history/export.ts";
 import { FileTooLong, readAtMost } from "../../read_up_to.ts";
 import { type Command, flag, JSON_OPTION, stringOption } from "../command.ts";
+import { plural } from "../plural.ts";
 import { findConversation, HISTORY_OPTIONS, openHistory } from "./access.ts";
 
 export const exportCommand: Command = {
@@ -68,7 +69,11 @@ secllama history export wrote. Conversations that are here already are left out.
     if (flag(context, "json")) tui.json(report);
     else {
       const { format, imported, messages, skipped } = report;
-      tui.out(`imported ${imported} conversations with ${messages} messages from ${format}`);
+      tui.out(
+        `imported ${plural(imported, "conversation")} with ${
+          plural(messages, "message")
+        } from ${format}`,
+      );
       if (skipped > 0) tui.note(`${skipped} were here already, or without a message`);
     }
     return EXIT.ok;

@@ -5,6 +5,7 @@ import type { ListedModel } from "../../models/listed_model.ts";
 import { findOllamaStore, offerOllamaStore } from "../../models/ollama_store.ts";
 import { type Command, type CommandContext, flag, JSON_OPTION } from "../command.ts";
 import { modelStoreFor } from "../installation.ts";
+import { plural } from "../plural.ts";
 import { type PairedModels, pairedModels, WHERE_DETAILS, WHERE_OPTIONS } from "./paired.ts";
 import { humanBytes, printTable } from "./print.ts";
 
@@ -78,10 +79,10 @@ function ago(date: Date): string {
   for (const [unit, size] of UNITS) {
     const count = Math.floor(seconds / size);
     if (count >= 2 || (count === 1 && unit !== "minute")) {
-      return `${count} ${unit}${count === 1 ? "" : "s"} ago`;
+      return `${plural(count, unit)} ago`;
     }
   }
-  return `${seconds} second${seconds === 1 ? "" : "s"} ago`;
+  return `${plural(seconds, "second")} ago`;
 }
 
 const UNITS = [

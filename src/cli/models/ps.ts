@@ -1,5 +1,6 @@
 /** `secllama ps`. */
 import { type Command, flag, JSON_OPTION } from "../command.ts";
+import { plural } from "../plural.ts";
 import { ASKED_PROXY_OPTION } from "../settings.ts";
 import { WHERE_DETAILS, WHERE_OPTIONS } from "./paired.ts";
 import { humanBytes, printTable } from "./print.ts";
@@ -56,5 +57,5 @@ function until(time: string): string {
     : seconds < 5400
     ? [Math.round(seconds / 60), "minute"]
     : [Math.round(seconds / 3600), "hour"];
-  return `${count} ${unit}${count === 1 ? "" : "s"} from now`;
+  return `${plural(count, unit)} from now`;
 }
