@@ -6,8 +6,10 @@ import { canEnter } from "../../src/sandbox/linux/executables.ts";
 import { makeLinuxPlan } from "../../src/sandbox/linux/plan.ts";
 import {
   type Capabilities,
+  MEANS,
+  probeBy,
   probeCapabilities,
-  type ProbeOptions,
+  type ProbeMeans,
 } from "../../src/sandbox/linux/capabilities.ts";
 import { runnerTarget } from "../../src/supervisor/runner_target.ts";
 import { HANG_MS, settled } from "../support/patience.ts";
@@ -18,7 +20,7 @@ const linuxOnly = { ignore: notOn("linux") };
 async function probeWith(
   unshare: string | null,
   timeoutMs: number,
-  more: ProbeOptions = {},
+  more: Partial<ProbeMeans> = {},
 ): Promise<Capabilities> {
   const folder = await Deno.makeTempDir();
   try {
@@ -27,7 +29,7 @@ async function probeWith(
       await Deno.chmod(`${folder}/unshare`, 0o755);
     }
     return await settled(
-      probeCapabilities({ toolFolders: [folder], timeoutMs, ...more }),
+      probeBy({ ...MEANS, toolFolders: [folder], timeoutMs, ...more }),
       "the end of the probe",
     );
   } finally {
@@ -141,11 +143,11 @@ Deno.test({
       });
     }
     const failing = () => Promise.reject(new Error("the probe was ended by SIGKILL"));
-    await assert.rejects(probeCapabilities({ enterGroups: failing }), {
+    await assert.rejects(probeBy({ ...MEANS, enterGroups: failing }), {
       code: "sandbox-unavailable",
     });
     const full = () => Promise.reject(new SystemCallError("make an executable", 24));
-    await assert.rejects(probeCapabilities({ enterGroups: full }), { code: "sandbox-unavailable" });
+    await assert.rejects(probeBy({ ...MEANS, enterGroups: full }), { code: "sandbox-unavailable" });
   },
 });
 
@@ -153,7 +155,7 @@ Deno.test({
   name: "the real unshare is looked up by absolute path, never in PATH",
   ...linuxOnly,
   async fn() {
-    const caps = await probeCapabilities({ toolFolders: ["/nowhere"] });
+    const caps = await probeBy({ ...MEANS, toolFolders: ["/nowhere"] });
     assert.equal(caps.unshare, undefined);
     assert.equal(caps.namespaces.usable, false);
   },

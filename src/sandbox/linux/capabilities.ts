@@ -47,17 +47,23 @@ export interface Capabilities {
   readonly memoryBytes: number;
 }
 
-export interface ProbeOptions {
+/** What a probe tries things with. */
+export interface ProbeMeans {
   /** Folders in which `unshare` is looked up; PATH is never asked. */
-  readonly toolFolders?: readonly string[];
+  readonly toolFolders: readonly string[];
   /** Time for one try to enter namespaces; a `unshare` that hangs is killed after it. */
-  readonly timeoutMs?: number;
+  readonly timeoutMs: number;
   /** Whether a process can go into these groups. */
-  readonly enterGroups?: typeof canEnter;
+  readonly enterGroups: typeof canEnter;
 }
 
-/** Far beyond what a busy machine needs. After it nothing is known, and that is an error. */
-const UNSHARE_TIMEOUT_MS = 60_000;
+/** What this machine has. */
+export const MEANS: ProbeMeans = {
+  toolFolders: ["/usr/bin", "/bin"],
+  // Far beyond what a busy machine needs. After it nothing is known, and that is an error.
+  timeoutMs: 60_000,
+  enterGroups: canEnter,
+};
 
 const LOADER: Record<Arch, string> = {
   x86_64: "/lib64/ld-linux-x86-64.so.2",
@@ -102,21 +108,26 @@ export function unshareArgs(uid: number, privateRoot: boolean): string[] {
  * @throws {SecLlamaError} `sandbox-unavailable` if a try does not end, is killed, or fails as it does on a full or busy machine:
  * then nothing is known, and to take that for a refusal would give a weaker plan.
  */
-export async function probeCapabilities(options: ProbeOptions = {}): Promise<Capabilities> {
+export function probeCapabilities(): Promise<Capabilities> {
+  return probeBy(MEANS);
+}
+
+/** As {@link probeCapabilities}, with these means. */
+export async function probeBy(means: ProbeMeans): Promise<Capabilities> {
+  const { toolFolders, timeoutMs, enterGroups } = means;
   const system = linux();
-  const folders = options.toolFolders ?? ["/usr/bin", "/bin"];
-  const unshare = findTool(system, folders, "unshare");
+  const unshare = findTool(system, toolFolders, "unshare");
   const uid = system.call("geteuid");
   const kernel = system.readText("/proc/sys/kernel/osrelease").trim();
   const surroundings = lookAround(system, uid);
   const landlock = landlockAbi(system);
   const namespaces = !unshare
-    ? refused("unshare was not found in " + folders.join(" or "))
+    ? refused("unshare was not found in " + toolFolders.join(" or "))
     : await probeNamespaces(system, unshare, {
       uid,
       surroundings,
       mountApi: atLeast(kernel, 5, 12),
-      timeoutMs: options.timeoutMs ?? UNSHARE_TIMEOUT_MS,
+      timeoutMs,
     });
   const gpu = Object.values(GPU_POLICIES);
   const names = [...BASE_POLICY.libraries, ...gpu.flatMap((policy) => policy.libraries)];
@@ -135,7 +146,7 @@ export async function probeCapabilities(options: ProbeOptions = {}): Promise<Cap
     landlockAbi: Math.max(0, landlock),
     landlockReason: landlock > 0 ? "" : errnoName(-landlock),
     surroundings,
-    cgroup: await knownGroups(system, options.enterGroups ?? canEnter),
+    cgroup: await knownGroups(system, enterGroups),
     seccomp: seccompAvailable(system),
     libraries: findLibraries(system, [...new Set(names)]),
     files: [...new Set(files)].filter((path) => exists(system, path)),
