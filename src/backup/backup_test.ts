@@ -12,7 +12,7 @@ import { MemoryStore } from "../keys/stores/testing_memory.ts";
 import { code, managerAt, withFolder } from "../keys/testing.ts";
 import { ensureHostId } from "../keys/host_id.ts";
 import { makeBackup } from "./make.ts";
-import { restoreBackup } from "./restore.ts";
+import { restoreBySteps } from "./restore.ts";
 
 const FULL = Deno.env.get("SECLLAMA_FULL") === "1";
 const PAIRING = "secllama-pair-1.of-a-test.00000000";
@@ -81,16 +81,17 @@ function restore(to: Host, path: string, more: {
   replace?: boolean;
   onStep?: (step: string) => void;
 } = {}) {
+  const { onStep = () => {}, ...options } = more;
   const { manager, dataDir, stateDir } = to;
-  return restoreBackup(path, {
+  return restoreBySteps(path, {
     passphrase: PASSPHRASE,
     keys: manager,
     dataDir,
     stateDir,
     replace: false,
     withLock: (change) => manager.file.withLock(change),
-    ...more,
-  });
+    ...options,
+  }, onStep);
 }
 
 async function isWhole({ dataDir, store, stateDir }: Host): Promise<void> {

@@ -28,8 +28,6 @@ interface RestoreOptions {
   readonly stateDir: string | undefined;
   /** Whether it may take the place of something. */
   readonly replace: boolean;
-  /** Told of each change before it is made. What it throws ends the restore there, as a kill does. */
-  readonly onStep?: (step: string) => void;
   /** Runs what changes the folder alone. */
   readonly withLock: <T>(change: () => Promise<T>) => Promise<T>;
 }
@@ -53,7 +51,16 @@ interface Restored {
  * @throws {SecLlamaError} `key-locked` for a wrong passphrase, `key-corrupt` for a damaged backup or a newer version's, `key-refused`
  * for a key that is not the backup's, `key-already-initialised` without `replace` where something is there, `key-io`.
  */
-export async function restoreBackup(path: string, o: RestoreOptions): Promise<Restored> {
+export function restoreBackup(path: string, o: RestoreOptions): Promise<Restored> {
+  return restoreBySteps(path, o, () => {});
+}
+
+/** As {@link restoreBackup}. @param step Told of each change before it is made; what it throws ends the restore there, as a kill does. */
+export async function restoreBySteps(
+  path: string,
+  o: RestoreOptions,
+  step: (name: string) => void,
+): Promise<Restored> {
   const staging = await stagingFolder(o.dataDir);
   try {
     const index = await unpack(path, o.passphrase, staging);
@@ -65,7 +72,6 @@ export async function restoreBackup(path: string, o: RestoreOptions): Promise<Re
         ? []
         : differences(await summaryOf(o.dataDir), await summaryOf(staging));
       if (there.length > 0 && !o.replace) throw notEmpty(o.dataDir, superseded);
-      const step = o.onStep ?? (() => {});
       // It may be where this user may not write: then nothing has been changed yet.
       const { policy, otherPolicy } = await putPolicy(staging, index);
       step("mark");
