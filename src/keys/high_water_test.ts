@@ -85,8 +85,8 @@ Deno.test("mark: a list of clients that was put back lets nobody in, and the sta
 Deno.test("mark: also for a key from outside, which has no store at all", () =>
   withFolder(async (folder) => {
     const options = {
-      ...{ dataDir: `${folder}/data`, stateDir: `${folder}/state`, env: {}, interactive: false },
-      envKey: `sl1:${new Uint8Array(32).fill(5).toBase64()}`,
+      ...{ dataDir: `${folder}/data`, stateDir: `${folder}/state`, interactive: false },
+      env: { SECLLAMA_KEY: `sl1:${new Uint8Array(32).fill(5).toBase64()}` },
     };
     const keys = await openKeySource(options);
     await keys.clients().add("laptop");

@@ -5,7 +5,7 @@ import { utf8 } from "../bytes.ts";
 import { SecLlamaError } from "../errors.ts";
 import { chooseBackend } from "./stores/backend.ts";
 import { encodeKey, kidOf, newKey } from "./keyset/kid.ts";
-import { openKeySource, openLastingKeySource } from "./source.ts";
+import { type KeySourceOptions, openKeySource, openLastingKeySource } from "./source.ts";
 import type { KeyStore, StoreStatus } from "./stores/store.ts";
 import { MemoryStore } from "./stores/testing_memory.ts";
 import { storeHint } from "./stores/packages.ts";
@@ -100,33 +100,28 @@ Deno.test("source: the headless order is fd, credential, environment, file, ephe
       ...base,
       dataDir: folder,
       keyFd: fd,
-      credentialsDirectory: folder,
-      envKey: text(keys[2]!),
+      env: { CREDENTIALS_DIRECTORY: folder, SECLLAMA_KEY: text(keys[2]!) },
       keyFile: `${folder}/none`,
       ephemeral: true,
       store: new MemoryStore(),
     };
-    const kid = async (o: typeof all | Omit<typeof all, "keyFd">) => {
+    const kid = async (o: KeySourceOptions) => {
       const source = await openKeySource(o);
       const [entry] = await entriesOf(source);
       return [source.backend, entry!.kid, source.ephemeral, source.warnings.length];
     };
     const { keyFd: _1, ...noFd } = all;
-    const { credentialsDirectory: _2, ...noCredential } = noFd;
-    const { envKey: _3, ...noEnv } = noCredential;
+    const noCredential = { ...noFd, env: { SECLLAMA_KEY: text(keys[2]!) } };
+    const noEnv = { ...noFd, env: {} };
     const { keyFile: _4, ...noFile } = noEnv;
     const { ephemeral: _5, ...noEphemeral } = noFile;
     assert.deepEqual(await kid(all), ["key-fd", kids[0], false, 0]);
     assert.deepEqual(await kid(noFd), ["credential", kids[1], false, 0]);
-    assert.deepEqual(await kid(noCredential as typeof all), ["environment", kids[2], false, 1]);
+    assert.deepEqual(await kid(noCredential), ["environment", kids[2], false, 1]);
     assert.equal((await chooseBackend(noEnv)).kind, "store");
     assert.equal(await code(openKeySource(noEnv)), "key-not-initialised", "file before ephemeral");
-    assert.deepEqual((await kid(noFile as typeof all))[0], "memory");
+    assert.deepEqual((await kid(noFile))[0], "memory");
     assert.equal(await code(openKeySource(noEphemeral)), "key-not-initialised");
-    // The same by the environment of the process.
-    const byEnv = { CREDENTIALS_DIRECTORY: folder, SECLLAMA_KEY: text(keys[2]!) };
-    const chosen = await openKeySource({ ...base, dataDir: folder, env: byEnv });
-    assert.equal(chosen.backend, "credential");
     const noOurs = { CREDENTIALS_DIRECTORY: `${folder}/none`, SECLLAMA_KEY: text(keys[2]!) };
     const next = await openKeySource({ ...base, dataDir: folder, env: noOurs });
     assert.equal(next.backend, "environment");
@@ -137,11 +132,11 @@ Deno.test("source: a headless value that is no key is an error, never a fall thr
   withFolder(async (folder) => {
     const open = (o: object) =>
       code(openKeySource({ ...base, dataDir: folder, store: new MemoryStore(), ...o }));
-    for (const envKey of ["x", "sl1:", text(newKey()).slice(1), text(newKey()) + "x".repeat(99)]) {
-      assert.equal(await open({ envKey }), "key-corrupt");
+    for (const key of ["x", "sl1:", text(newKey()).slice(1), text(newKey()) + "x".repeat(99)]) {
+      assert.equal(await open({ env: { SECLLAMA_KEY: key } }), "key-corrupt");
     }
     await Deno.writeTextFile(`${folder}/secllama-key`, "sl1:short");
-    assert.equal(await open({ credentialsDirectory: folder }), "key-corrupt");
+    assert.equal(await open({ env: { CREDENTIALS_DIRECTORY: folder } }), "key-corrupt");
     assert.equal(await open({ keyFd: 1_000 }), "usage");
     assert.equal(await open({ keyFd: -1 }), "usage");
     assert.equal(await open({ profile: "../x" }), "usage");

@@ -167,16 +167,16 @@ Deno.test("clients: the list outlives the key that signed it", () =>
 
 Deno.test("clients: a key from outside has clients too, one in memory has none", () =>
   withFolder(async (folder) => {
-    const envKey = `sl1:${new Uint8Array(32).fill(9).toBase64()}`;
     const options = { dataDir: folder, env: {}, interactive: false };
-    const keys = await openKeySource({ ...options, envKey });
-    const { id } = await keys.clients().add("laptop");
-    const again = await openKeySource({ ...options, envKey });
-    assert.deepEqual((await remote(again)).map((e) => e.client), [id]);
-    const other = await openKeySource({
+    const ofByte = (byte: number) => ({
       ...options,
-      envKey: `sl1:${new Uint8Array(32).fill(8).toBase64()}`,
+      env: { SECLLAMA_KEY: `sl1:${new Uint8Array(32).fill(byte).toBase64()}` },
     });
+    const keys = await openKeySource(ofByte(9));
+    const { id } = await keys.clients().add("laptop");
+    const again = await openKeySource(ofByte(9));
+    assert.deepEqual((await remote(again)).map((e) => e.client), [id]);
+    const other = await openKeySource(ofByte(8));
     assert.equal(await code(other.clients().read()), "key-corrupt");
     assert.deepEqual(await remote(other), []);
     const memory = await openKeySource({ ...options, ephemeral: true });

@@ -16,7 +16,10 @@ import { WindowsStore } from "./windows.ts";
 
 /** Which key source the user named, and what it needs. */
 export interface BackendOptions {
-  /** The caller's environment. Only what the store's tools need is taken from it: name the variables in --allow-env. */
+  /**
+   * The caller's environment: `CREDENTIALS_DIRECTORY` and `SECLLAMA_KEY`, which name a key, and what the store's tools need. Nothing
+   * else is taken from it: name the variables in --allow-env.
+   */
   readonly env: { readonly [name: string]: string | undefined };
   /** Lower-case letters, digits and `-`; default `default`. Several keysets in one store. */
   readonly profile?: string;
@@ -24,10 +27,6 @@ export interface BackendOptions {
   readonly interactive: boolean;
   /** --key-fd: an open file descriptor to read the key from. */
   readonly keyFd?: number;
-  /** Default: `CREDENTIALS_DIRECTORY` of `env`. */
-  readonly credentialsDirectory?: string;
-  /** Default: `SECLLAMA_KEY` of `env`. */
-  readonly envKey?: string;
   /** --key-file: the path of a passphrase-wrapped key file. */
   readonly keyFile?: string;
   /** Asked once, when the key file is first used; undefined when nobody answered. Called again with `confirm` to make one. */
@@ -58,12 +57,12 @@ export async function chooseBackend(options: BackendOptions): Promise<Chosen> {
   if (options.keyFd !== undefined) {
     return { kind: "fixed", backend: "key-fd", key: await keyFromDescriptor(options.keyFd) };
   }
-  const credentials = options.credentialsDirectory ?? options.env["CREDENTIALS_DIRECTORY"];
+  const credentials = options.env["CREDENTIALS_DIRECTORY"];
   if (credentials) {
     const key = await keyFromCredential(credentials);
     if (key) return { kind: "fixed", backend: "credential", key };
   }
-  const envKey = options.envKey ?? options.env["SECLLAMA_KEY"];
+  const envKey = options.env["SECLLAMA_KEY"];
   if (envKey) {
     return { kind: "fixed", backend: "environment", key: keyFromEnvironment(envKey) };
   }
