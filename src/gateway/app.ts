@@ -22,7 +22,8 @@ import { type GatewayContext, isolationWord, labelOf } from "./context.ts";
 import { crossOrigin } from "./cross_origin.ts";
 import { type ManagementEnv, managementGuard } from "./management.ts";
 import { placeOf, silence } from "./place.ts";
-import { ProofGate } from "./proof.ts";
+import { Nonces } from "./nonces.ts";
+import { PROOF_NONCES, ProofGate } from "./proof.ts";
 import { doctorRoutes } from "./routes/doctor.ts";
 import { managementRoutes } from "./routes/management.ts";
 import { metadataRoutes } from "./routes/metadata.ts";
@@ -51,6 +52,7 @@ export function makeGatewayApp(context: GatewayContext): Hono<ManagementEnv> {
 
   app.use("*", crossOrigin(config.allowedOrigins));
   const gate = new ProofGate({
+    nonces: new Nonces(PROOF_NONCES),
     proofKey: (id) => context.supervisor.proofKey(id),
     onProven(id) {
       context.activity.came(id);

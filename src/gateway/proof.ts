@@ -11,7 +11,6 @@ import { bodyLimit, isMetadata, routeOf, ROUTES, takes } from "../api/routes.ts"
 import { type Bytes, equalConstantTime, toHex } from "../bytes.ts";
 import { type ErrorCode, SecLlamaError } from "../errors.ts";
 import { secret } from "../secret.ts";
-import { Pot } from "../shares.ts";
 import { HOST_HEADER } from "../sealed/member.ts";
 import {
   NOW_HEADER,
@@ -20,15 +19,17 @@ import {
   type ProvenRequest,
   verifyProof,
 } from "../sealed/proof.ts";
+import type { NonceLimits, Nonces } from "./nonces.ts";
 
 /** A proof's time may be this far from ours, either way. */
 export const PROOF_SKEW_MS = 120_000;
-/** Nonces that are remembered; each lives for twice the skew. Only holders of a key can fill it. */
-const MAX_NONCES = 100_000;
-/** Of those, one client's, so that it cannot keep the others out: 80 a second, on and on. */
-const MAX_CLIENT_NONCES = 20_000;
-/** And of these every client has so many, as long as a quarter of all holds out. */
-const FLOOR_NONCES = 16;
+/** What a gateway remembers of proofs. */
+export const PROOF_NONCES: NonceLimits = {
+  all: 100_000,
+  // So that one cannot keep the others out: 80 a second, on and on.
+  each: 20_000,
+  lifeMs: 2 * PROOF_SKEW_MS,
+};
 
 /** Of what a proof lets in, nothing is longer: beyond loopback neither plaintext inference nor management is served. */
 const MAX_BODY = ROUTES.show.maxBytes;
@@ -38,6 +39,8 @@ interface ProofGateOptions {
   readonly proofKey: (
     pskId: string,
   ) => Promise<{ readonly hid: Uint8Array; readonly key: Uint8Array } | undefined>;
+  /** Those of the proofs that were taken, of this process. */
+  readonly nonces: Nonces;
   /** What balancers know this host by. */
   readonly label?: () => string;
   /** Which host of the fleet is better for this request, `<label>.<hid>`; undefined: this one. */
@@ -54,8 +57,6 @@ interface ProofGateOptions {
   readonly required?: boolean;
   /** Unix ms. */
   readonly now?: () => number;
-  /** Nonces that are remembered, in all and of one client. For tests. */
-  readonly nonces?: { readonly all: number; readonly each: number };
 }
 
 /** What a handler learns. */
@@ -71,19 +72,11 @@ export class ProofGate {
   readonly #now: () => number;
   /** Proofs from before this process are refused: their nonces are forgotten. */
   readonly #startedMs: number;
-  /** Nonce → when it can be forgotten, in the order of their coming. */
-  readonly #nonces = new Map<string, number>();
-  /** How many of them each psk_id has: shared, so that no few of them keep the others out. */
-  readonly #shares: Pot;
-  readonly #most: number;
 
   constructor(options: ProofGateOptions) {
     this.#options = options;
     this.#now = options.now ?? Date.now;
     this.#startedMs = this.#now();
-    const { all, each } = options.nonces ?? { all: MAX_NONCES, each: MAX_CLIENT_NONCES };
-    this.#shares = new Pot({ limit: all, floor: FLOOR_NONCES, reserve: all / 4 });
-    this.#most = each;
   }
 
   /**
@@ -109,17 +102,9 @@ export class ProofGate {
         hint: `use the time of the answer's header ${NOW_HEADER}`,
       });
     }
-    for (const [nonce, until] of this.#nonces) {
-      if (until > now) break;
-      this.#nonces.delete(nonce);
-      this.#shares.give(nonce.split(" ")[0]!, 1);
-    }
-    const name = `${proof.pskId} ${proof.nonce}`;
-    if (this.#nonces.has(name)) throw refused();
-    if (this.#shares.held(proof.pskId) >= this.#most || !this.#shares.take(proof.pskId, 1)) {
-      throw new SecLlamaError("rate-limited", "this client asks too often");
-    }
-    this.#nonces.set(name, now + 2 * PROOF_SKEW_MS);
+    const taken = this.#options.nonces.take(proof.pskId, proof.nonce, now);
+    if (taken === "used") throw refused();
+    if (taken === "full") throw new SecLlamaError("rate-limited", "this client asks too often");
     this.#options.onProven?.(proof.pskId);
     return proof.pskId;
   }
