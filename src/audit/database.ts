@@ -12,9 +12,11 @@ receipts  which line a client may have a receipt of, by the id that it knows
 import { join } from "node:path";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import type { Bytes } from "../bytes.ts";
-import { damaged, failing, isBusy, notOurs, stillRead } from "./failing.ts";
+import { areSameFiles, type DatabaseFiles, databaseFiles } from "../database_files.ts";
+import { anotherLog, damaged, failing, isBusy, notOurs, notThere, stillRead } from "./failing.ts";
 import { type LineBytes, readRows, ROWS_SQL, textOf } from "./rows.ts";
-import { BUSY_MS, idOf, prepare } from "./tables.ts";
+import { BUSY_MS, idOf, prepare, takeUp } from "./tables.ts";
+import { sameBytes } from "./head.ts";
 import { HASH_BYTES } from "./tree.ts";
 
 /** Its name in the data folder. */
@@ -54,19 +56,27 @@ export interface StoredEpoch {
   readonly kid: string;
 }
 
-/** An open audit file. What SQLite throws leaves as `audit-failed`. */
+/**
+ * An open audit file. What SQLite throws leaves as `audit-failed`. One that is written, and that was replaced, moved away or changed
+ * by somebody else, is opened anew before the next line.
+ */
 export class AuditDatabase implements Disposable {
   /** Of this log alone: 16 random bytes. */
   readonly id: Bytes;
   /** Of the file. */
   readonly path: string;
-  readonly #db: DatabaseSync;
+  #db: DatabaseSync;
+  /** Those that are open, as they were after the last transaction; undefined: it is only read. */
+  #files: DatabaseFiles | undefined;
+  /** How often it was opened anew. */
+  #reopened = 0;
   readonly #statements = new Map<string, StatementSync>();
 
-  private constructor(db: DatabaseSync, path: string, id: Bytes) {
+  private constructor(db: DatabaseSync, path: string, id: Bytes, files?: DatabaseFiles) {
     this.#db = db;
     this.path = path;
     this.id = id;
+    this.#files = files;
   }
 
   /**
@@ -86,7 +96,7 @@ export class AuditDatabase implements Disposable {
       try {
         const id = prepare(db, path);
         db.exec(`PRAGMA busy_timeout=${TRY_MS}`);
-        return new AuditDatabase(db, path, id);
+        return new AuditDatabase(db, path, id, databaseFiles(path));
       } catch (error) {
         db.close();
         throw error;
@@ -126,11 +136,13 @@ export class AuditDatabase implements Disposable {
     for (const until = performance.now() + BUSY_MS;;) {
       let begun = false;
       try {
-        return failing(this.path, () =>
-          this.#transaction(() => {
+        return failing(this.path, () => {
+          this.#inPlace();
+          return this.#transaction(() => {
             begun = true;
             return body();
-          }, durable));
+          }, durable);
+        });
       } catch (error) {
         if (begun || !isBusy(error) || performance.now() >= until) throw error;
       }
@@ -150,12 +162,52 @@ export class AuditDatabase implements Disposable {
       throw error;
     } finally {
       if (durable) this.#db.exec("PRAGMA synchronous=NORMAL");
+      this.#wrote();
     }
   }
 
-  /** Differs when another process has written. */
-  version(): number {
-    return Number(this.#get("PRAGMA data_version")!["data_version"]);
+  /** SQLite may have written the database's own file. Which files they are is known from when they were opened. */
+  #wrote(): void {
+    if (this.#files === undefined) return;
+    try {
+      const { written, walBytes } = databaseFiles(this.path);
+      this.#files = { ...this.#files, written, walBytes };
+    } catch { /* it is looked at again before the next line */ }
+  }
+
+  /** Whether the files are those that were written last, as they were then. */
+  get isInPlace(): boolean {
+    try {
+      return this.#files === undefined || areSameFiles(this.#files, databaseFiles(this.path));
+    } catch {
+      return false;
+    }
+  }
+
+  /** Opens what was put there meanwhile, if it is this log. A line in a file that was moved away would be in none. */
+  #inPlace(): void {
+    if (this.#db.isOpen && this.isInPlace) return;
+    this.#statements.clear();
+    if (this.#db.isOpen) this.#db.close();
+    const { file } = databaseFiles(this.path);
+    if (file === "") throw notThere(this.path);
+    const db = new DatabaseSync(this.path);
+    try {
+      const id = takeUp(db, this.path);
+      if (id === undefined || !sameBytes(id, this.id)) throw anotherLog(this.path);
+      db.exec(`PRAGMA busy_timeout=${TRY_MS}`);
+    } catch (error) {
+      db.close();
+      throw error;
+    }
+    this.#db = db;
+    this.#reopened++;
+    this.#files = databaseFiles(this.path);
+  }
+
+  /** Differs when another process has written, and when the file was opened anew. */
+  version(): string {
+    return `${this.#reopened} ${this.#get("PRAGMA data_version")!["data_version"]}`;
   }
 
   /** The number of the next line. */
@@ -278,6 +330,7 @@ export class AuditDatabase implements Disposable {
       this.#db.exec(`PRAGMA busy_timeout=${BUSY_MS}`);
       const { busy } = this.#db.prepare("PRAGMA wal_checkpoint(TRUNCATE)").get() as Row;
       this.#db.exec(`PRAGMA busy_timeout=${TRY_MS}`);
+      this.#wrote();
       if (busy !== 0) throw stillRead(this.path);
     });
   }
@@ -289,6 +342,7 @@ export class AuditDatabase implements Disposable {
   }
 
   #statement(sql: string): StatementSync {
+    if (!this.#db.isOpen) throw notThere(this.path);
     let statement = this.#statements.get(sql);
     if (statement === undefined) {
       statement = this.#db.prepare(sql);

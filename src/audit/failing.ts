@@ -57,6 +57,20 @@ export function damaged(path: string): SecLlamaError {
   });
 }
 
+/** The file was there when this process opened it. */
+export function notThere(path: string): SecLlamaError {
+  return new SecLlamaError("audit-failed", `the audit log ${path} was moved away or removed`, {
+    hint: HINTS.auditBack,
+  });
+}
+
+/** The file is not the one that this process opened, nor a copy of it. */
+export function anotherLog(path: string): SecLlamaError {
+  return new SecLlamaError("audit-broken", `${path} is another audit log than the one before`, {
+    hint: HINTS.auditBack,
+  });
+}
+
 /** A log of another version of this program. */
 export function otherVersion(path: string, version: number, own: number): SecLlamaError {
   return new SecLlamaError(

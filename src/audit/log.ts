@@ -131,9 +131,9 @@ export class AuditLog {
     return { cose, since: { size: known.size, path: consistencyProofBy(root, known.size, size) } };
   }
 
-  /** Whether lines can be written: tries, if the last one could not. @throws {SecLlamaError} `audit-failed`, `audit-broken`. */
+  /** Whether lines can be written: tries, if the last one could not, or the file is another one since. @throws {SecLlamaError} `audit-failed`, `audit-broken`. */
   async check(): Promise<void> {
-    if (this.#failure === undefined) return;
+    if (this.#failure === undefined && this.#db.isInPlace) return;
     // However many ask, it is tried once at a time.
     await (this.#checking ??= this.#tryAgain().finally(() => this.#checking = undefined));
   }

@@ -1,7 +1,7 @@
 /** The tables of the audit log's file, and the log's id. */
 import type { DatabaseSync } from "node:sqlite";
 import type { Bytes } from "../bytes.ts";
-import { notOurs, otherVersion } from "./failing.ts";
+import { damaged, notOurs, otherVersion } from "./failing.ts";
 
 /** 2: the number in a line's tag has seven bytes. */
 const VERSION = 2;
@@ -20,10 +20,23 @@ CREATE TABLE epochs (n INTEGER PRIMARY KEY, kid TEXT NOT NULL) STRICT;
 const MORE_TABLES =
   "CREATE TABLE IF NOT EXISTS receipts (id TEXT PRIMARY KEY, n INTEGER NOT NULL) STRICT";
 
+/** How this program writes. */
+const WRITING = "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA secure_delete=ON";
+
+/** A file that came in place of one that was written: its log's id; undefined: it has none. @throws {SecLlamaError} `audit-broken`. */
+export function takeUp(db: DatabaseSync, path: string): Bytes | undefined {
+  // Nothing of ours waits long for a lock in the middle of its work.
+  db.exec("PRAGMA busy_timeout=100");
+  const { quick_check: said } = db.prepare("PRAGMA quick_check(1)").get()!;
+  if (said !== "ok") throw damaged(path);
+  db.exec(WRITING);
+  return idOf(db, path);
+}
+
 /** Makes the tables where there are none. Returns the log's id. */
 export function prepare(db: DatabaseSync, path: string): Bytes {
   db.exec(`PRAGMA busy_timeout=${BUSY_MS}`);
-  db.exec("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA secure_delete=ON");
+  db.exec(WRITING);
   const known = idOf(db, path);
   if (known !== undefined) {
     db.exec(MORE_TABLES);

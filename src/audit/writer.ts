@@ -66,7 +66,9 @@ export class AuditWriter implements Disposable {
   readonly #monotonic: () => number;
   #signer: AuditSigner;
   #state: State | undefined;
-  #version = -1;
+  #version = "";
+  /** Most lines that this process has known of the log. */
+  #most = 0;
   #clock: Clock | undefined;
   #told: string | undefined;
   #last: Promise<unknown> = Promise.resolve();
@@ -111,6 +113,7 @@ export class AuditWriter implements Disposable {
         for (const entry of entries) this.#append(state, entry);
         return first;
       });
+      this.#most = Math.max(this.#most, this.size);
       this.#clock = clock;
       return first;
     });
@@ -180,7 +183,10 @@ export class AuditWriter implements Disposable {
     }
     const version = this.#db.version();
     if (this.#state === undefined || version !== this.#version) {
-      this.#state = kid === undefined ? this.#begin() : this.#load(this.#signer);
+      const state = kid === undefined ? this.#begin() : this.#load(this.#signer);
+      const { size } = state.frontier;
+      if (size < this.#most) throw this.#fromEarlier(size, this.#most);
+      this.#state = state;
       this.#version = version;
     }
     return this.#state;
@@ -341,8 +347,12 @@ export class AuditWriter implements Disposable {
     const seen = this.#note?.read();
     const size = this.#db.size();
     if (seen === undefined || seen.log !== toHex(this.#db.id) || size >= seen.size) return;
-    throw this.#broken(
-      `it has ${size} lines, this machine has seen ${seen.size}: it was put back from earlier`,
+    throw this.#fromEarlier(size, seen.size);
+  }
+
+  #fromEarlier(size: number, seen: number): SecLlamaError {
+    return this.#broken(
+      `it has ${size} lines, this machine has seen ${seen}: it was put back from earlier`,
     );
   }
 

@@ -4,8 +4,9 @@
  */
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
+import { fileAt, walOf } from "../database_files.ts";
 import { SecLlamaError } from "../errors.ts";
-import { stampOf } from "../file_stamp.ts";
+import { fileStampSync } from "../file_stamp.ts";
 import { HINTS } from "../hints.ts";
 import { newerFile } from "../newer_file.ts";
 import type { Usage, UsageStore } from "./limiter.ts";
@@ -137,7 +138,7 @@ export class UsageFile implements UsageStore, Disposable {
   /** @param waitMs For another process that writes; nobody's request waits for one. @throws {SecLlamaError} `limits-failed`. */
   #with<T>(use: (db: DatabaseSync) => T, waitMs = 0): T {
     try {
-      const { file, written } = stateOf(this.#path);
+      const { file, written } = lookAt(this.#path);
       if (this.#files !== undefined && this.#files.file !== file) {
         this.#close();
         dropLog(this.#path, this.#files);
@@ -145,8 +146,8 @@ export class UsageFile implements UsageStore, Disposable {
       if (this.#db === undefined) {
         this.#db = openAt(this.#path, waitMs);
         checkWhole(this.#db);
-        const { file: log } = stateOf(logOf(this.#path));
-        this.#files = { ...stateOf(this.#path), log };
+        const { file: log } = fileAt(walOf(this.#path));
+        this.#files = { ...lookAt(this.#path), log };
       } else if (written !== this.#files!.written) {
         checkWhole(this.#db);
         this.#files!.written = written;
@@ -191,26 +192,17 @@ function checkWhole(db: DatabaseSync): void {
   if (said !== "ok") throw new RangeError("pages are damaged");
 }
 
-function logOf(path: string): string {
-  return `${path}-wal`;
-}
-
 /** SQLite would take the log of the file that was there before for that of the one that is there now. */
 function dropLog(path: string, { log }: Files): void {
-  if (log === "" || stateOf(logOf(path)).file !== log) return;
-  Deno.removeSync(logOf(path));
+  if (log === "" || fileAt(walOf(path)).file !== log) return;
+  Deno.removeSync(walOf(path));
   Deno.removeSync(`${path}-shm`);
 }
 
-/** Which file is there, and how it was last written; both "" where none is. */
-function stateOf(path: string): Omit<Files, "log"> {
-  try {
-    const info = Deno.statSync(path);
-    return { file: `${info.dev} ${info.ino}`, written: stampOf(info) };
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return { file: "", written: "" };
-    throw error;
-  }
+/** Which file is there, and how it was last written; both "" where none is. One that is young may have been written since. */
+function lookAt(path: string): Omit<Files, "log"> {
+  const { file } = fileAt(path);
+  return { file, written: file === "" ? "" : fileStampSync(path) };
 }
 
 /** All of it, or nothing. */

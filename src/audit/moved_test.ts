@@ -1,0 +1,116 @@
+/** A log whose files are moved away, replaced, damaged and put back while it is written: what cannot be recorded is refused. */
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { SEED, seeded } from "../../tests/support/seeds.ts";
+import { SecLlamaError } from "../errors.ts";
+import { code } from "../keys/testing.ts";
+import { AUDIT_FILE, AuditDatabase } from "./database.ts";
+import { withLog } from "./testing.ts";
+
+const FULL = Deno.env.get("SECLLAMA_FULL") === "1";
+const ENDS = ["", "-wal", "-shm"];
+
+/** The log's files, moved from one folder into another one. */
+function move(from: string, to: string, ends = ENDS): void {
+  for (const end of ends) Deno.renameSync(join(from, AUDIT_FILE + end), join(to, AUDIT_FILE + end));
+}
+
+function copy(from: string, to: string, ends = ENDS): void {
+  for (const end of ends) {
+    Deno.copyFileSync(join(from, AUDIT_FILE + end), join(to, AUDIT_FILE + end));
+  }
+}
+
+Deno.test("audit: while the files are away nothing is recorded; put back, moved or as copies, the log goes on", () =>
+  withLog(async (rig) => {
+    const log = await rig.open();
+    const away = join(rig.folder, "away");
+    Deno.mkdirSync(away);
+    let lines = 0;
+    for (const [i, back] of [move, copy, move, copy].entries()) {
+      await log.record({ event: "key-rotated" });
+      lines++;
+      // Its log alone, too: what is written there afterwards is in no file.
+      const ends = i < 2 ? ENDS : [AUDIT_FILE].map(() => "-wal");
+      move(rig.folder, away, ends);
+      if (i < 2) {
+        assert.equal(await code(log.check()), "audit-failed");
+        assert.equal(await code(log.record({ event: "key-rotated" })), "audit-failed");
+        assert.throws(() => Deno.statSync(join(rig.folder, AUDIT_FILE)), Deno.errors.NotFound);
+        back(away, rig.folder, ends);
+      }
+      await log.check();
+      await log.record({ event: "key-rotated" });
+      lines++;
+    }
+    await log.close();
+    assert.deepEqual((await rig.verify()).problems, []);
+    using db = AuditDatabase.read(rig.folder)!;
+    assert.equal([...db.lines()].filter(({ text }) => text!.includes("key-rotated")).length, lines);
+  }));
+
+Deno.test("audit: another log, none, or an earlier copy in the place of a log that is written is refused until that is back", () =>
+  withLog(async (rig) => {
+    const log = await rig.open();
+    const [away, other] = [join(rig.folder, "away"), join(rig.folder, "other")];
+    Deno.mkdirSync(away);
+    Deno.mkdirSync(other);
+    AuditDatabase.open(other)[Symbol.dispose]();
+    await log.record({ event: "key-rotated" });
+    const earlier = join(rig.folder, "earlier");
+    Deno.mkdirSync(earlier);
+    copy(rig.folder, earlier);
+    await log.record({ event: "key-rotated" });
+    const at = join(rig.folder, AUDIT_FILE);
+    const instead: Record<string, readonly ["audit-failed" | "audit-broken", () => void]> = {
+      "another log": ["audit-broken", () => copy(other, rig.folder, [""])],
+      "an earlier copy": ["audit-broken", () => copy(earlier, rig.folder)],
+      "no database": ["audit-broken", () => Deno.writeTextFileSync(at, "no database ".repeat(99))],
+      "nothing in it": ["audit-broken", () => Deno.writeTextFileSync(at, "")],
+      "a folder": ["audit-failed", () => Deno.mkdirSync(at)],
+      "a link in a circle": ["audit-failed", () => Deno.symlinkSync(at, at)],
+    };
+    for (const [name, [expected, put]] of Object.entries(instead)) {
+      move(rig.folder, away);
+      put();
+      for (let i = 0; i < 2; i++) {
+        assert.equal(await code(log.check()), expected, name);
+        assert.equal(await code(log.record({ event: "key-rotated" })), expected, name);
+        await assert.rejects(log.receipt("none"), SecLlamaError, name);
+      }
+      for (const end of ENDS) await Deno.remove(at + end, { recursive: true }).catch(() => {});
+      move(away, rig.folder);
+      await log.check();
+      await log.record({ event: "key-rotated" });
+    }
+    await log.close();
+    assert.deepEqual((await rig.verify()).problems, []);
+  }));
+
+Deno.test(`audit: where the files are cut under a log, it is refused, or nothing is lost (seed: ${SEED})`, async () => {
+  const random = seeded(SEED);
+  const upTo = (n: number) => Math.floor(random() * n);
+  let refused = 0;
+  for (let i = 0; i < (FULL ? 200 : 12); i++) {
+    await withLog(async (rig) => {
+      await rig.fill(40 + upTo(200));
+      const log = await rig.open();
+      await log.record({ event: "key-rotated" });
+      const at = join(rig.folder, AUDIT_FILE + (i % 3 === 0 ? "-wal" : ""));
+      const { size } = Deno.statSync(at);
+      using file = Deno.openSync(at, { write: true });
+      file.truncateSync(upTo(size));
+      let told = false;
+      for (let n = 0; n < 3; n++) {
+        await log.record({ event: "key-rotated" }).catch((error) => {
+          assert.match(error.code, /^audit-(broken|failed)$/);
+          told = true;
+        });
+      }
+      await log.close().catch(() => {});
+      if (told) refused++;
+      else assert.deepEqual((await rig.verify()).problems, []);
+    });
+  }
+  assert.ok(refused > 0, "control: some of it was refused");
+});

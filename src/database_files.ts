@@ -1,0 +1,55 @@
+/**
+ * Which files an open SQLite database has at its path. A process that has them open goes on with them when they are moved away or
+ * replaced, and what it writes then is in no file that anybody finds.
+ */
+
+/** Told by what changes when a file is replaced, not when it is written; "" where none is. */
+export interface DatabaseFiles {
+  /** The database's own. */
+  readonly file: string;
+  /** SQLite's log beside it, and the index of that. */
+  readonly beside: readonly [wal: string, shm: string];
+  /** Differs once the database's own was written: by SQLite, which does so seldom, or by somebody else. */
+  readonly written: string;
+  /** Bytes of SQLite's log, which is cut by SQLite alone, and seldom. */
+  readonly walBytes: number;
+}
+
+/** Those that are there now. @throws {Error} What the system says of a path that cannot be looked at. */
+export function databaseFiles(path: string): DatabaseFiles {
+  const { file, written } = fileAt(path);
+  const wal = fileAt(walOf(path));
+  const { file: shm } = fileAt(`${path}-shm`);
+  return { file, written, beside: [wal.file, shm], walBytes: wal.size };
+}
+
+/** Whether each file is the same one, and nobody has written the database's own or cut its log since `before`. */
+export function areSameFiles(before: DatabaseFiles, now: DatabaseFiles): boolean {
+  return before.file === now.file && before.written === now.written &&
+    before.beside.every((file, i) => file === now.beside[i]) && before.walBytes <= now.walBytes;
+}
+
+/** SQLite's log. */
+export function walOf(path: string): string {
+  return `${path}-wal`;
+}
+
+/** What is at a path. */
+interface FileAt {
+  /** Differs when the file is replaced; "" where none is. */
+  readonly file: string;
+  /** Differs once it was written; "" where none is. */
+  readonly written: string;
+  readonly size: number;
+}
+
+/** Which file is there, and how it was last written. */
+export function fileAt(path: string): FileAt {
+  try {
+    const { dev, ino, size, mtime } = Deno.statSync(path);
+    return { file: `${dev} ${ino}`, written: `${size} ${mtime?.getTime()}`, size };
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return { file: "", written: "", size: 0 };
+    throw error;
+  }
+}
