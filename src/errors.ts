@@ -158,6 +158,25 @@ export function isForLog(error: SecLlamaError): boolean {
     [error.message, error.hint ?? ""].some((text) => FULL_PATH.test(text));
 }
 
+/** Of the host's disk, where the text names no file. */
+const OF_ITS_DISK: readonly ErrorCode[] = [
+  "key-io",
+  "key-corrupt",
+  "key-lost",
+  "model-store-unreadable",
+  "disk-full",
+  "history-corrupt",
+  "history-io",
+];
+
+/**
+ * Whether a host's log says why: a setting, a file or a disk of it is to blame. What another process answered with is in that one's
+ * log.
+ */
+export function isOfThisHost(error: SecLlamaError): boolean {
+  return !error.isAnswer && (isForLog(error) || OF_ITS_DISK.includes(error.code));
+}
+
 /** What is wrong with a field of a request, where a dialect has a word for it. */
 export type FieldFault =
   | "missing"
@@ -207,6 +226,8 @@ export interface ErrorOptions {
   readonly tokens?: TokenCount;
   /** With `rate-limited`: all limits that the client has. */
   readonly limits?: readonly LimitState[];
+  /** It is what another process answered with. */
+  readonly isAnswer?: boolean;
   /** The underlying error. Kept for debuggers, never printed. */
   readonly cause?: unknown;
 }
@@ -227,6 +248,8 @@ export class SecLlamaError extends Error {
   readonly tokens: TokenCount | undefined;
   /** With `rate-limited`, where a client's own limits are meant. */
   readonly limits: readonly LimitState[] | undefined;
+  /** Whether another process answered with it: of its files, its own log says why. */
+  readonly isAnswer: boolean;
 
   /** An error with this code. The message has no final period and nothing secret. */
   constructor(code: ErrorCode, message: string, options: ErrorOptions = {}) {
@@ -237,6 +260,7 @@ export class SecLlamaError extends Error {
     this.fault = options.fault;
     this.tokens = options.tokens;
     this.limits = options.limits;
+    this.isAnswer = options.isAnswer ?? false;
   }
 
   /** HTTP status for this error. */

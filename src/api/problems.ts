@@ -87,6 +87,7 @@ export function fromProblem(document: unknown): SecLlamaError | undefined {
   const hintLine = printable(hint);
   const states = code === "rate-limited" ? readLimits(limits) : undefined;
   return new SecLlamaError(code, message, {
+    isAnswer: true,
     ...(hintLine === undefined ? {} : { hint: hintLine }),
     ...(states === undefined ? {} : { limits: states }),
   });

@@ -72,6 +72,7 @@ export async function startProxyRole(options: ProxyRoleOptions): Promise<Running
     chatUrl: new URL(ROUTES.chat.path, gateway).href,
     outer: fetch.outer,
     signal,
+    logger,
     launch,
     // As JSON, which the thread judges as anybody's: what a model said may be nested as deep as it likes.
     save: (conversation, message) => thread.appendJson(conversation, utf8(JSON.stringify(message))),

@@ -1,11 +1,11 @@
 /** Why a request was answered with what says no more than a code, for the host's log: who asks is not told. */
-import { isForLog, isHostsFault, type SecLlamaError } from "../errors.ts";
+import { isHostsFault, isOfThisHost, type SecLlamaError } from "../errors.ts";
 import { label, type Logger, sentence } from "../log.ts";
 
-/** Logs the text of an error that a setting or a file of the host's is to blame for; of another one nothing. */
+/** Logs the text of an error that a setting, a file or a disk of this host is to blame for; of another one nothing. */
 export function logMisconfigured(logger: Logger, error: SecLlamaError): void {
   const { code, field = "", message, hint = "" } = error;
-  if (!isForLog(error)) return;
+  if (!isOfThisHost(error)) return;
   if (isHostsFault(error)) {
     logger.error("misconfigured", { setting: label(field), why: sentence(message) });
   } else {

@@ -109,7 +109,7 @@ export class StoreSource implements KeySource {
     const inGrace = (this.#cached?.keys ?? []).filter(({ retiredMs }) =>
       retiredMs !== undefined && now < retiredMs + this.#graceMs
     );
-    return `${await this.#manager.generation()} ${this.#clients.fingerprint()} ${inGrace.length}`;
+    return `${await this.#generation()} ${this.#clients.fingerprint()} ${inGrace.length}`;
   }
 
   async ring(): Promise<KeyRing> {
@@ -133,13 +133,20 @@ export class StoreSource implements KeySource {
     return this.#manager.clients();
   }
 
-  async #refresh(): Promise<void> {
+  /** That of the keyset on the disk. @throws {SecLlamaError} `key-corrupt` for none, or an earlier one than was seen. */
+  async #generation(): Promise<number> {
     const gen = await this.#manager.generation();
-    if (this.#cached !== undefined && gen < this.#cached.gen) {
-      throw corruptManifest(
-        `is of generation ${gen}, this process has seen ${this.#cached.gen}: it was put back from earlier`,
-      );
-    }
+    const seen = this.#cached?.gen ?? 0;
+    if (gen >= seen) return gen;
+    throw corruptManifest(
+      gen === 0
+        ? "is not there any more"
+        : `is of generation ${gen}, this process has seen ${seen}: it was put back from earlier`,
+    );
+  }
+
+  async #refresh(): Promise<void> {
+    const gen = await this.#generation();
     if (this.#cached?.gen === gen) return;
     const loaded = await this.#load();
     this[Symbol.dispose]();

@@ -29,10 +29,10 @@ import { MANAGEMENT_HINT } from "../api/texts.ts";
 import { type Bytes, toBase64Url } from "../bytes.ts";
 import type { SealedFetch } from "../client/mod.ts";
 import { ERROR_TABLE, SecLlamaError, toSecLlamaError } from "../errors.ts";
-import { logMisconfigured } from "../http/mod.ts";
-import { label, type Logger } from "../log.ts";
+import type { Logger } from "../log.ts";
 import { crossOrigin } from "./cross_origin.ts";
 import type { Page } from "./page.ts";
+import { logFailure } from "./failure.ts";
 import { pullOfPresent } from "./present.ts";
 import { standingHeaders } from "./standing.ts";
 import { type GateEnv, shownTokens, tokenGate, type TokenGateOptions } from "./token_gate.ts";
@@ -140,10 +140,7 @@ export function makeProxyApp(options: ProxyAppOptions): Hono<GateEnv> {
     } catch (error) {
       const e = toSecLlamaError(error);
       if (c.req.raw.signal.aborted) return new Response(null, { status: 499 });
-      if (e.code === "internal") {
-        options.logger.error("proxy-error", { cause: label((e.cause as Error)?.name ?? "") });
-      }
-      logMisconfigured(options.logger, e);
+      logFailure(options.logger, e);
       return errorResponse(e, pathname, method);
     }
   });

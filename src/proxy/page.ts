@@ -10,6 +10,8 @@ import { readTruncated } from "../api/truncated.ts";
 import { utf8 } from "../bytes.ts";
 import type { SealedFetch } from "../client/mod.ts";
 import type { NewMessage } from "../api/history.ts";
+import type { Logger } from "../log.ts";
+import { logFailure } from "./failure.ts";
 import { standingOf } from "./standing.ts";
 import { Entrance } from "./page/entrance.ts";
 import { PAGE_HEADERS, type PageFile, pageFiles } from "./page/files.ts";
@@ -28,6 +30,8 @@ export interface PageOptions {
   readonly outer: SealedFetch["outer"];
   /** Puts an answer into the history; absent: nothing is kept. */
   readonly save?: (conversation: string, message: NewMessage) => Promise<{ id: string }>;
+  /** Gets what went wrong with a reply, which is told in the reply alone. */
+  readonly logger: Logger;
   /** Aborted: the proxy ends. */
   readonly signal: AbortSignal;
   /** The launch secret, 32 random bytes in base64url; null where the kernel names the user of a connection. */
@@ -56,6 +60,7 @@ export async function openPage(options: PageOptions): Promise<Page> {
   const entrance = new Entrance(options.launch);
   const replies = new Replies({
     signal: options.signal,
+    onFailed: (error) => logFailure(options.logger, error),
     ...(options.save ? { save: options.save } : {}),
     ask: (body, signal) =>
       options.fetch(options.chatUrl, {

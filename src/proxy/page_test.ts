@@ -205,6 +205,7 @@ Deno.test("page: what had come of an answer is kept when the proxy ends, before 
   const kept: string[] = [];
   const replies = new Replies({
     signal: end.signal,
+    onFailed: () => {},
     receipt: () => ({}),
     ask: (_, signal) => {
       const body = new ReadableStream({
@@ -254,6 +255,7 @@ Deno.test("page: an answer that is not whole is kept as one that is not, and why
     const [end, saved] = [new AbortController(), Promise.withResolvers<NewMessage>()];
     const replies = new Replies({
       signal: end.signal,
+      onFailed: () => {},
       receipt: () => ({}),
       ask: () => {
         const left = [...chunks];

@@ -1,16 +1,18 @@
 import assert from "node:assert/strict";
 import { gunzipSync, gzipSync, zstdCompressSync } from "node:zlib";
+import { problemResponse } from "../api/problems.ts";
 import { ROUTES } from "../api/routes.ts";
 import { utf8 } from "../bytes.ts";
 import { settled } from "../../tests/support/patience.ts";
 import { RUNNER_HEADER } from "../api/runner_name.ts";
+import { SecLlamaError } from "../errors.ts";
 import { sealedFetch } from "../client/mod.ts";
 import { HOST_HEADER } from "../sealed/member.ts";
 import { makeLogger, silentLogger } from "../log.ts";
 import { makeProxyApp } from "./app.ts";
 import { startProxy } from "./mod.ts";
 import type { Page } from "./page.ts";
-import { post, rawPost, withProxy } from "./testing.ts";
+import { encoder, post, rawPost, withProxy } from "./testing.ts";
 
 Deno.test("proxy: management is refused with a hint (CVE-2025-63389)", () =>
   withProxy(async ({ url, plain }) => {
@@ -70,6 +72,52 @@ Deno.test("proxy: errors in the words and the shape of each dialect", () =>
     assert.equal(missing.status, 404);
     assert.match(missing.body.error, /not found/);
   }));
+
+Deno.test("proxy: of a host's files one line says why, with its code; of what the gateway's log says, none", async () => {
+  const [away, damaged, strange] = [
+    new SecLlamaError("history-io", "the history's database cannot be read or written"),
+    new SecLlamaError("key-corrupt", "/home/me/key.json is damaged"),
+    new TypeError("a fault of ours"),
+  ];
+  let kept: Error = away;
+  await withProxy(
+    async ({ server, url, log }) => {
+      const said = () =>
+        log.splice(0).map((line) => JSON.parse(line)).filter(({ level }) => level === "error")
+          .map(({ event, why }) => why === undefined ? event : `${event} ${why}`);
+      const read = async (answer: Response) => await answer.text();
+      const reply = async () => {
+        const save = { parent: "1", model: "demo" };
+        const asked = { conversation: "a".repeat(32), request: { model: "demo" }, save };
+        const { id } = await (await fetch(`${url}/secllama/page/replies`, post(asked))).json();
+        return await read(await fetch(`${url}/secllama/page/replies/${id}`));
+      };
+      server.answer = () => ({
+        body: [encoder.encode('{"message":{"content":"a"},"done":true}\n')],
+      });
+      for (
+        const [error, line] of [
+          [away, "history-io the_history?s_database_cannot_be_read_or_written"],
+          [damaged, "key-corrupt /home/me/key.json_is_damaged"],
+          [strange, "proxy-error"],
+        ] as const
+      ) {
+        kept = error;
+        assert.doesNotMatch(await reply(), /home|of ours/);
+        assert.deepEqual(said(), [line]);
+      }
+      for (const code of ["limits-failed", "audit-failed", "key-corrupt", "disk-full"] as const) {
+        server.intercept = () => problemResponse(new SecLlamaError(code, "said here"));
+        const plain = await fetch(`${url}/v1/messages`, post({ model: "demo", messages: [] }));
+        assert.match(await read(plain), new RegExp(code));
+        assert.match(await reply(), new RegExp(code));
+        assert.deepEqual(said(), [], code);
+      }
+    },
+    null,
+    () => Promise.reject(kept),
+  );
+});
 
 Deno.test("proxy: a gateway that is not there, or answers unsealed", () =>
   withProxy(async ({ server, url }) => {

@@ -43,8 +43,10 @@ export async function withProxy(
   const log: string[] = [];
   const controller = new AbortController();
   const fetch = client(server);
+  const logger = makeLogger({ role: "proxy", level: "debug", write: (line) => log.push(line) });
   const page = await openPage({
     fetch,
+    logger,
     chatUrl: new URL("/api/chat", server.gateway).href,
     outer: fetch.outer,
     signal: controller.signal,
@@ -60,7 +62,7 @@ export async function withProxy(
     fetch,
     metadata: fetch.metadata,
     outer: fetch.outer,
-    logger: makeLogger({ role: "proxy", level: "debug", write: (line) => log.push(line) }),
+    logger,
     signal: controller.signal,
   });
   try {

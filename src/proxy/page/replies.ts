@@ -26,6 +26,8 @@ interface RepliesOptions {
   readonly receipt: (answer: Response) => object;
   /** Puts an answer into the history. */
   readonly save?: (conversation: string, message: NewMessage) => Promise<{ id: string }>;
+  /** Told of what went wrong with one, for the log. */
+  readonly onFailed: (error: SecLlamaError) => void;
   /** Aborted: all are stopped and forgotten. */
   readonly signal: AbortSignal;
 }
@@ -90,10 +92,11 @@ export class Replies {
     this.#makeRoom();
     const reply = new Reply(conversation, body["note"] ?? null);
     this.#held.set(reply.id, reply);
-    const { ask, receipt, save } = this.#options;
+    const { ask, receipt, save, onFailed } = this.#options;
     const filled = reply.fill({
       answer: (signal) => ask({ ...chat, stream: true }, signal),
       receipt,
+      onFailed,
       ...(keep && save
         ? { keep: { as: keep, save: (message) => save(conversation, message) } }
         : {}),

@@ -6,7 +6,7 @@ import type { Bytes } from "../../bytes.ts";
 import { utf8 } from "../../bytes.ts";
 import { errorDocument } from "../../api/errors.ts";
 import type { NewMessage } from "../../api/history.ts";
-import { SecLlamaError } from "../../errors.ts";
+import { SecLlamaError, toSecLlamaError } from "../../errors.ts";
 import { type Keep, ReplyReader } from "./reader.ts";
 
 /** Of one reply, as it came: about 110 bytes a token, so some 300,000 tokens. */
@@ -30,6 +30,8 @@ interface Filling {
   readonly receipt: (answer: Response) => object;
   /** Puts it into the history; absent: it is not to be kept. */
   readonly keep?: { readonly as: Keep; save(message: NewMessage): Promise<{ id: string }> };
+  /** Told of what went wrong, for the log. */
+  readonly onFailed: (error: SecLlamaError) => void;
 }
 
 export class Reply {
@@ -68,7 +70,7 @@ export class Reply {
    * Takes the answer in until its end, and has it kept, whether anybody reads it or not; every reader gets it as it comes.
    * Never throws: what went wrong is a line of it.
    */
-  async fill({ answer, receipt, keep }: Filling): Promise<void> {
+  async fill({ answer, receipt, keep, onFailed }: Filling): Promise<void> {
     try {
       const response = await answer(this.signal);
       this.#add(line({ receipt: receipt(response) }));
@@ -78,20 +80,25 @@ export class Reply {
     } catch (error) {
       const tooLarge = error instanceof SecLlamaError && error.code === "too-large";
       const stopped = this.signal.aborted && !tooLarge;
+      if (!stopped) onFailed(toSecLlamaError(error));
       this.#put(line(stopped ? { stopped: true } : errorDocument(error, "ollama")));
     }
-    if (keep) await this.#keep(keep);
+    if (keep) await this.#keep(keep, onFailed);
     this.#done = true;
     this.#wake();
   }
 
-  async #keep({ as, save }: NonNullable<Filling["keep"]>): Promise<void> {
+  async #keep(
+    { as, save }: NonNullable<Filling["keep"]>,
+    onFailed: Filling["onFailed"],
+  ): Promise<void> {
     const message = this.#reader.message(as, Date.now() - this.started);
     if (!message) return;
     try {
       const { id } = await save(message);
       this.#put(line({ saved: { id } }));
     } catch (error) {
+      onFailed(toSecLlamaError(error));
       this.#put(line(errorDocument(error, "ollama")));
     }
   }
