@@ -23,10 +23,15 @@ export function databaseFiles(path: string): DatabaseFiles {
   return { file, written, beside: [wal.file, shm], walBytes: wal.size };
 }
 
+/** Whether each file is the same one. */
+export function areTheSame(before: DatabaseFiles, now: DatabaseFiles): boolean {
+  return before.file === now.file && before.beside.every((file, i) => file === now.beside[i]);
+}
+
 /** Whether each file is the same one, and nobody has written the database's own or cut its log since `before`. */
 export function areSameFiles(before: DatabaseFiles, now: DatabaseFiles): boolean {
-  return before.file === now.file && before.written === now.written &&
-    before.beside.every((file, i) => file === now.beside[i]) && before.walBytes <= now.walBytes;
+  return areTheSame(before, now) && before.written === now.written &&
+    before.walBytes <= now.walBytes;
 }
 
 /** SQLite's log. */

@@ -12,7 +12,7 @@ receipts  which line a client may have a receipt of, by the id that it knows
 import { join } from "node:path";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import type { Bytes } from "../bytes.ts";
-import { areSameFiles, type DatabaseFiles, databaseFiles } from "../database_files.ts";
+import { areSameFiles, areTheSame, type DatabaseFiles, databaseFiles } from "../database_files.ts";
 import { anotherLog, damaged, failing, isBusy, notOurs, notThere, stillRead } from "./failing.ts";
 import { type LineBytes, readRows, ROWS_SQL, textOf } from "./rows.ts";
 import { BUSY_MS, idOf, prepare, takeUp } from "./tables.ts";
@@ -187,10 +187,10 @@ export class AuditDatabase implements Disposable {
   /** Opens what was put there meanwhile, if it is this log. A line in a file that was moved away would be in none. */
   #inPlace(): void {
     if (this.#db.isOpen && this.isInPlace) return;
-    this.#statements.clear();
-    if (this.#db.isOpen) this.#db.close();
-    const { file } = databaseFiles(this.path);
-    if (file === "") throw notThere(this.path);
+    const there = databaseFiles(this.path);
+    // What was closed last would write SQLite's log into a file that is damaged. Of other files this one's hands must be off first.
+    if (!this.#db.isOpen || !areTheSame(this.#files!, there)) this.#close();
+    if (there.file === "") throw notThere(this.path);
     const db = new DatabaseSync(this.path);
     try {
       const id = takeUp(db, this.path);
@@ -200,6 +200,7 @@ export class AuditDatabase implements Disposable {
       db.close();
       throw error;
     }
+    this.#close();
     this.#db = db;
     this.#reopened++;
     this.#files = databaseFiles(this.path);
@@ -337,6 +338,10 @@ export class AuditDatabase implements Disposable {
 
   /** Closes the file. */
   [Symbol.dispose](): void {
+    this.#close();
+  }
+
+  #close(): void {
     this.#statements.clear();
     if (this.#db.isOpen) this.#db.close();
   }

@@ -139,8 +139,12 @@ export class AuditLog {
   }
 
   async #tryAgain(): Promise<void> {
-    await this.#writer.probe();
-    this.#failure = undefined;
+    try {
+      await this.#writer.probe();
+      this.#failure = undefined;
+    } catch (error) {
+      throw this.#failure = toSecLlamaError(error);
+    }
   }
 
   /** Signs a head over all lines, if there are any since the last one. @throws {SecLlamaError} */

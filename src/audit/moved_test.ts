@@ -75,11 +75,31 @@ Deno.test("audit: another log, none, or an earlier copy in the place of a log th
       put();
       for (let i = 0; i < 2; i++) {
         assert.equal(await code(log.check()), expected, name);
+        assert.equal(await code(log.check()), expected, name);
         assert.equal(await code(log.record({ event: "key-rotated" })), expected, name);
         await assert.rejects(log.receipt("none"), SecLlamaError, name);
       }
       for (const end of ENDS) await Deno.remove(at + end, { recursive: true }).catch(() => {});
       move(away, rig.folder);
+      await log.check();
+      await log.record({ event: "key-rotated" });
+    }
+    await log.close();
+    assert.deepEqual((await rig.verify()).problems, []);
+  }));
+
+Deno.test("audit: a file that was cut under a log, and is written over with what was there, is whole", () =>
+  withLog(async (rig) => {
+    await rig.fill(100);
+    const log = await rig.open();
+    await log.record({ event: "key-rotated" });
+    const at = join(rig.folder, AUDIT_FILE);
+    const whole = Deno.readFileSync(at);
+    for (const bytes of [whole.subarray(0, whole.length / 2), new Uint8Array(whole.length)]) {
+      Deno.writeFileSync(at, bytes);
+      for (let i = 0; i < 3; i++) assert.equal(await code(log.check()), "audit-broken");
+      assert.equal(await code(log.record({ event: "key-rotated" })), "audit-broken");
+      Deno.writeFileSync(at, whole);
       await log.check();
       await log.record({ event: "key-rotated" });
     }

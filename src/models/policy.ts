@@ -166,8 +166,8 @@ async function readPolicy(path: string, files: Map<string, string>): Promise<Rul
     if (!isTexts(names) || names.length === 0 || !names.every((name) => isModelPattern(name))) {
       throw bad(path, `${where} needs names of models, * for anything`);
     }
-    if (!isTexts(digests) || !digests.every((digest) => isDigest(digest))) {
-      throw bad(path, `${where} has a digest that is not sha256: and 64 digits`);
+    if (!isTexts(digests) || !digests.every((digest) => isDigest(inFull(digest)))) {
+      throw bad(path, `${where} has a digest that is not 64 digits, with or without sha256:`);
     }
     if (!isTexts(signers)) throw bad(path, `${where} has signers that are no texts`);
     if (digests.length + signers.length === 0) {
@@ -175,7 +175,7 @@ async function readPolicy(path: string, files: Map<string, string>): Promise<Rul
     }
     return {
       names,
-      digests: new Set(digests.map((digest) => digestHex(digest))),
+      digests: new Set(digests.map((digest) => digestHex(inFull(digest)))),
       signers: await Promise.all(signers.map(async (signer) => {
         if (signer.includes("-----BEGIN")) return readSigner(signer);
         try {
@@ -187,6 +187,11 @@ async function readPolicy(path: string, files: Map<string, string>): Promise<Rul
       })),
     };
   }));
+}
+
+/** `secllama list --json` writes a manifest's digest as Ollama does: its digits alone. */
+function inFull(digest: string): string {
+  return /^[0-9a-f]{64}$/.test(digest) ? `sha256:${digest}` : digest;
 }
 
 function isTexts(value: unknown): value is string[] {
