@@ -88,13 +88,14 @@ export function enterCall({ costs }: Runtime): void {
   costs.enter();
 }
 
-/** What a call or filter block writes must be text. */
+/** What a call or filter block writes must be text. Python finds that it is none when all is written, after what comes behind it. */
 export function writeText(runtime: Runtime, value: Value): void {
   const text = textOf(value);
-  if (text === undefined) {
-    throw typeError(`sequence item 0: expected str instance, ${typeName(value)} found`);
-  }
-  runtime.write(text);
+  if (text !== undefined) return runtime.write(text);
+  const at = runtime.out.length;
+  runtime.out.push(
+    typeError(`sequence item ${at}: expected str instance, ${typeName(value)} found`),
+  );
 }
 
 /** A body whose frame is entered first. */

@@ -73,7 +73,7 @@ export class Template {
     });
     const run = this.#program(runtime, context);
     while (!guarded(() => run.next()).done) yield;
-    return runtime.out.join("");
+    return guarded(() => runtime.text());
   }
 }
 

@@ -1,6 +1,14 @@
 /** Functions, ranges and the like: objects that Python has of its own, beside its values. */
 import { JinjaError } from "./errors.ts";
-import { type Args, type Costs, type Dict, PyObject, Tuple, type Value } from "./values.ts";
+import {
+  type Args,
+  type Costs,
+  type Dict,
+  type HashKey,
+  PyObject,
+  Tuple,
+  type Value,
+} from "./values.ts";
 
 /** A function of the engine's own. */
 export class Builtin extends PyObject {
@@ -89,6 +97,12 @@ export class Range extends PyObject {
     return name === "start" || name === "stop" || name === "step" ? this[name] : undefined;
   }
 
+  /** Equal ranges have the same items. */
+  override hash(): HashKey {
+    const [first, by] = [this.#length > 0 ? this.start : "", this.#length > 1 ? this.step : ""];
+    return `\0r${this.#length},${first},${by}`;
+  }
+
   override repr(): string {
     const step = this.step === 1n ? "" : `, ${this.step}`;
     return `range(${this.start}, ${this.stop}${step})`;
@@ -116,6 +130,10 @@ export class DictView extends PyObject {
     for (const [key, value] of this.dict.map.values()) {
       yield this.kind === "keys" ? key : this.kind === "values" ? value : new Tuple([key, value]);
     }
+  }
+
+  override hash(): HashKey | undefined {
+    return this.kind === "values" ? this : undefined;
   }
 
   override repr(nested: (value: Value) => string): string {

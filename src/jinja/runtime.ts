@@ -33,8 +33,8 @@ export class Runtime implements FilterEnv {
   autoescape = false;
   /** Steps before the outermost macro that is at work. */
   macroStart: number | undefined;
-  /** What was written, up to now, to the buffer in use. */
-  out: string[] = [];
+  /** What was written, up to now, to the buffer in use; an error where it was no text, which shows when the buffer is joined. */
+  out: (string | JinjaError)[] = [];
 
   constructor(budget: Budget) {
     this.costs = budget;
@@ -70,9 +70,15 @@ export class Runtime implements FilterEnv {
     return this.autoescape ? escapeHtml(value, this.costs).text : str(value, this.costs);
   }
 
+  /** What was written. @throws {JinjaError} `type`: something of it is no text. */
+  text(): string {
+    for (const part of this.out) if (typeof part !== "string") throw part;
+    return this.out.join("");
+  }
+
   /** What a block wrote, as the value of an expression. */
   captured(): Value {
-    const text = this.out.join("");
+    const text = this.text();
     return this.autoescape ? new Markup(text) : text;
   }
 }

@@ -39,7 +39,7 @@ function define(
 }
 
 /** What is made of text alone. */
-const SIMPLE: Readonly<Record<string, (self: string) => Value>> = {
+export const SIMPLE: Readonly<Record<string, (self: string) => Value>> = {
   upper: (self) => self.toUpperCase(),
   lower: (self) => self.toLowerCase(),
   title: unicode.title,

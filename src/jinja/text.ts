@@ -108,7 +108,7 @@ export function split(text: string, separator: string | null, limit: number): st
   while (rest !== "") {
     const at = parts.length < most ? rest.search(SPACES) : -1;
     if (at < 0) {
-      parts.push(parts.length < most ? rest : strip(rest, null, "right"));
+      parts.push(rest);
       break;
     }
     parts.push(rest.slice(0, at));

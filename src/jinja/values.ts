@@ -44,6 +44,11 @@ export abstract class PyObject {
     return length === undefined || length > 0;
   }
 
+  /** What {@link hashKey} makes of it; `undefined` if Python cannot hash it. */
+  hash(): HashKey | undefined {
+    return this;
+  }
+
   /** `undefined` if it cannot be iterated over. */
   iterate(): Iterator<Value> | undefined {
     return undefined;
@@ -73,6 +78,10 @@ export class Tuple extends PyObject {
 
   override iterate(): Iterator<Value> {
     return this.items[Symbol.iterator]();
+  }
+
+  override hash(): HashKey {
+    return `\0t${this.items.map(tupleKey).join(",")}`;
   }
 
   override repr(nested: (value: Value) => string): string {
@@ -105,11 +114,11 @@ export function hashKey(value: Value): HashKey {
   }
   if (value === null) return null;
   if (Array.isArray(value)) throw typeError("unhashable type: 'list'");
-  if (value instanceof Tuple) return `\0t${value.items.map(tupleKey).join(",")}`;
   if (value instanceof Markup) return hashKey(value.text);
   if (value instanceof Undefined) return "\0u";
-  if (value instanceof Dict) throw typeError("unhashable type: 'dict'");
-  return value;
+  const own = value.hash();
+  if (own === undefined) throw typeError(`unhashable type: '${value.typeName}'`);
+  return own;
 }
 
 const identities = new WeakMap<PyObject, number>();
@@ -152,9 +161,16 @@ export class Dict extends PyObject {
   }
 
   override item(key: Value): Value | undefined {
-    if (Array.isArray(key) || key instanceof Dict) return undefined;
-    return this.get(key);
+    try {
+      return this.get(key);
+    } catch (error) {
+      // A key that Python cannot hash, also within a tuple.
+      if (error instanceof JinjaError && error.kind === "type") return undefined;
+      throw error;
+    }
   }
+
+  override hash(): undefined {}
 
   override length(): number {
     return this.map.size;
