@@ -12,7 +12,7 @@ export { type Confinement, openPlatform, type Platform } from "./platform.ts";
 export type { StartOptions } from "./spawn.ts";
 export { type EngineProgram, findEngine } from "./linux/engine_files.ts";
 export type { EngineKind } from "../api/engine_kinds.ts";
-export { ENGINE_OUTPUT_FD } from "./linux/launch_steps.ts";
+export { ENGINE_OUTPUT_FD } from "./linux/companion_steps.ts";
 export { layerHint, startHint } from "./linux/hints.ts";
 export type { Hardening } from "../linux/harden.ts";
 export type {

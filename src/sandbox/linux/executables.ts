@@ -12,7 +12,8 @@ import {
   linux,
   SystemCallError,
 } from "../../linux/libc.ts";
-import { type LaunchHost, startSteps } from "./launch_steps.ts";
+import { startSteps } from "./launch_steps.ts";
+import type { LaunchHost } from "./process_steps.ts";
 
 const MFD = { allowSealing: 2, exec: 0x10 } as const;
 const F_ADD_SEALS = 1033;

@@ -5,7 +5,8 @@ import { joined, mappedFiles } from "../../linux/mapped_files.ts";
 import { readFilters } from "../../linux/read_filters.ts";
 import { compile } from "../../linux/seccomp.ts";
 import { stage2Of } from "../../linux/stage2.ts";
-import { companionProgram, programDescriptor } from "./launch_steps.ts";
+import { companionProgram } from "./companion_steps.ts";
+import { programDescriptor } from "./launch_steps.ts";
 import type { LinuxPlan } from "./plan.ts";
 import { BASE_POLICY, seccompFor, stage2More } from "./policy.ts";
 

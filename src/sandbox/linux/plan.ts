@@ -12,7 +12,7 @@ import { type Capabilities, namespacesFor, NS_FILE, unshareArgs } from "./capabi
 import type { CgroupLimits } from "./cgroup.ts";
 import { type Bind, type Handle, handlePath, type LaunchSpec } from "./launch_spec.ts";
 import { unavailableHint } from "./hints.ts";
-import { LAUNCHER_FD } from "./launch_steps.ts";
+import { LAUNCHER_FD } from "./process_steps.ts";
 import { describeLayers, type LinuxLayerName } from "./plan_layers.ts";
 import {
   companionBinds,

@@ -20,7 +20,7 @@ interface FileRule {
   readonly why?: string;
 }
 
-/** Limits of setrlimit(2), by the names of `LIMITS` in launch_steps.ts. */
+/** Limits of setrlimit(2), by the names of `LIMITS` in process_steps.ts. */
 export type Limits = { readonly [name: string]: number };
 
 interface LinuxPolicy {
