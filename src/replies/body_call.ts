@@ -9,7 +9,8 @@ export class BodyCall {
   readonly #index: number;
   readonly #draft: Draft;
   readonly #codeKey: string | undefined;
-  #reader: JsonWalker | DraftText | undefined;
+  /** `none`: it is neither JSON nor code, and read at its end. */
+  #reader: JsonWalker | DraftText | "none" | undefined;
   #raw: string[] = [];
 
   /** @param codeKey What text that is no JSON belongs to; absent: there is none such. */
@@ -23,9 +24,10 @@ export class BodyCall {
     this.#raw.push(text);
     let more = text;
     if (this.#reader === undefined) {
-      more = this.#raw.join("");
-      const first = /\S/.exec(more)?.[0];
+      const first = /\S/.exec(text)?.[0];
       if (first === undefined) return [];
+      more = this.#raw.join("");
+      this.#reader = "none";
       if (first === "{") this.#reader = this.#walker();
       else if (this.#codeKey !== undefined) {
         this.#draft.key(this.#codeKey);
@@ -33,7 +35,7 @@ export class BodyCall {
       }
     }
     if (this.#reader instanceof DraftText) this.#reader.add(more);
-    else this.#reader?.push(more);
+    else if (this.#reader instanceof JsonWalker) this.#reader.push(more);
     const json = this.#draft.take();
     return json === "" ? [] : [{ index: this.#index, name: this.#draft.name, json }];
   }

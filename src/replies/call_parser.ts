@@ -1,4 +1,5 @@
 /** Finding tool calls in a reply as it grows. */
+import { firstOf } from "./first_of.ts";
 import { partialSuffix } from "./partial_suffix.ts";
 import { argumentsText, type CallDelta } from "./draft.ts";
 import type { Calls } from "./json_calls.ts";
@@ -8,9 +9,11 @@ import type { Syntax } from "./syntax.ts";
 import { bareCalls, SYNTAXES } from "./syntaxes.ts";
 import { type Tool, Tools } from "./tools.ts";
 
+const OPENINGS: readonly string[] = SYNTAXES.map(({ open }) => open);
+
 /** Openings that may be control tokens, and closings: an engine leaves their text out of the reply. */
 export const CALL_MARKERS: readonly string[] = [
-  ...SYNTAXES.map(({ open }) => open),
+  ...OPENINGS,
   "</tool_call>",
   "<|/tool_call|>",
   "<tool_call|>",
@@ -69,7 +72,7 @@ const CLOSINGS: readonly string[] = [
 
 /** White space, what separates calls, and a bracket or a closing too many. */
 const BETWEEN_CALLS = new RegExp(
-  `^(?:[\\s;,}\\]]|${CLOSINGS.map((one) => RegExp.escape(one)).join("|")})+`,
+  `^(?:[\\s;,}\\]]+|${CLOSINGS.map((one) => RegExp.escape(one)).join("|")})+`,
 );
 
 /** Units that may be read for nothing, whatever the reply's length. */
@@ -81,6 +84,8 @@ export class CallParser {
   /** `start`: nothing but white space was said, or a call has just ended: what follows may be a call without a tag. */
   #state: "start" | "text" | "attempt" = "start";
   #held = "";
+  /** At the start, white space in front of what is held: looked at once, however long it gets. */
+  #space = "";
   /** Some text has been given back. */
   #said = false;
   #called = false;
@@ -111,8 +116,9 @@ export class CallParser {
     this.#broken = cut && this.#attempt?.syntax !== undefined;
     this.#attempt?.source.end(cut);
     const said = this.#run(true, cut);
-    if (!(cut && this.#mayOpen())) said.say(this.#take(this.#held));
+    if (!(cut && this.#mayOpen())) said.say(this.#take(this.#space + this.#held));
     this.#held = "";
+    this.#space = "";
     return said;
   }
 
@@ -164,27 +170,32 @@ export class CallParser {
 
   /** Whether the state changed: to an attempt, or to text. */
   #atStart(ended: boolean, cut: boolean): boolean {
-    const trimmed = this.#held.replace(this.#called ? BETWEEN_CALLS : /^\s+/, "");
+    const behind = this.#held.trimStart();
+    this.#space += this.#held.slice(0, this.#held.length - behind.length);
+    this.#held = behind;
+    const trimmed = this.#called ? behind.replace(BETWEEN_CALLS, "") : behind;
     if (trimmed === "") {
-      if (this.#called) this.#held = this.#held.replace(/^\s*\S.*$/s, "");
+      if (behind !== "") this.#held = this.#space = "";
       return false;
     }
     const begins = (text: string) => text.length > trimmed.length && text.startsWith(trimmed);
     if ((!ended || cut) && SYNTAXES.some(({ open }) => begins(open))) return false;
     if (this.#called && CLOSINGS.some(begins)) {
       // The reply may end within such a tag; a sign alone is text.
-      if (ended && trimmed.length > 1) this.#held = "";
+      if (ended && trimmed.length > 1) this.#held = this.#space = "";
       if (!ended || trimmed.length > 1) return false;
     }
     const tagged = SYNTAXES.some(({ open }) => trimmed.startsWith(open));
     // White space in front of a call that begins the reply, or between two, is no text.
-    if (tagged || this.#called) this.#held = trimmed;
+    const before = tagged || this.#called ? "" : this.#space;
+    this.#space = "";
+    this.#held = trimmed;
     if (!tagged && !this.#gaveUp && (trimmed[0] === "{" || trimmed[0] === "[")) {
-      const before = this.#held.slice(0, this.#held.length - trimmed.length);
       this.#begin(undefined, trimmed, ended, cut);
       this.#before = before;
       return true;
     }
+    this.#held = before + trimmed;
     this.#state = "text";
     return true;
   }
@@ -203,23 +214,19 @@ export class CallParser {
       this.#held = "";
       return { text, attempt: false };
     }
-    let first: Syntax | undefined;
-    let at = Infinity;
-    let keep = 0;
-    for (const syntax of SYNTAXES) {
-      const index = this.#held.indexOf(syntax.open);
-      if (index >= 0 && index < at) {
-        first = syntax;
-        at = index;
+    const opening = firstOf(OPENINGS, this.#held);
+    if (opening === undefined) {
+      let keep = 0;
+      if (!ended || cut) {
+        for (const open of OPENINGS) keep = Math.max(keep, partialSuffix(this.#held, open));
       }
-      if (!ended || cut) keep = Math.max(keep, partialSuffix(this.#held, syntax.open));
-    }
-    if (first === undefined) {
       const end = this.#held.length - keep;
       const text = this.#held.slice(0, end);
       this.#held = this.#held.slice(end);
       return { text: this.#take(text), attempt: false };
     }
+    const { at, found } = opening;
+    const first = SYNTAXES.find(({ open }) => open === found)!;
     const text = this.#held.slice(0, at);
     this.#begin(first, this.#held.slice(at + first.open.length), ended, cut);
     return { text: this.#take(text), attempt: true };

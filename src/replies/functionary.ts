@@ -5,7 +5,7 @@
  */
 import { BodyCall } from "./body_call.ts";
 import { MutableSaid, type ReplyReader, type Said } from "./reader.ts";
-import type { Tool } from "./tools.ts";
+import { Names, type Tool } from "./tools.ts";
 import { isObject } from "./values.ts";
 
 const MARK = ">>>";
@@ -13,17 +13,17 @@ const MARK = ">>>";
 const MAX_SPACE = 64;
 
 export class FunctionaryReader implements ReplyReader {
-  readonly #names: readonly string[];
+  readonly #names: ReadonlySet<string>;
   #state: "header" | "text" | "call" = "header";
   #held = "";
   #call: BodyCall | undefined;
   #calls = 0;
-  readonly #longest: number;
+  readonly #known: Names;
   readonly #parameters: ReadonlyMap<string, string>;
 
   constructor(tools: readonly Tool[]) {
-    this.#names = ["all", ...tools.map((tool) => tool.name)];
-    this.#longest = Math.max(...this.#names.map((name) => name.length));
+    this.#names = new Set(["all", ...tools.map((tool) => tool.name)]);
+    this.#known = new Names(this.#names);
     this.#parameters = new Map(tools.map((tool) => [tool.name, firstParameter(tool)]));
   }
 
@@ -47,12 +47,12 @@ export class FunctionaryReader implements ReplyReader {
         const line = this.#held.indexOf("\n");
         const name = this.#held.slice(0, line < 0 ? undefined : line).trim();
         if (line < 0) {
-          const hopeful = this.#names.some((one) => one.startsWith(name)) &&
-            this.#held.length <= this.#longest + MAX_SPACE;
+          const hopeful = this.#held.length <= this.#known.longest + MAX_SPACE &&
+            this.#known.hasPrefix(name);
           if (hopeful && !(ended && !cut)) return said;
-          if (ended && hopeful && this.#names.includes(name)) return said;
+          if (ended && hopeful && this.#names.has(name)) return said;
         }
-        if (line >= 0 && this.#names.includes(name)) {
+        if (line >= 0 && this.#names.has(name)) {
           this.#held = this.#held.slice(line + 1);
           this.#state = name === "all" ? "text" : "call";
           if (name !== "all") {
@@ -80,19 +80,22 @@ export class FunctionaryReader implements ReplyReader {
   /** Where `>>>NAME\n` stands; -1 while it does not. A prompt of Python's is text. */
   #nextPart(): number {
     for (let at = this.#held.indexOf(MARK); at >= 0; at = this.#held.indexOf(MARK, at + 1)) {
-      const rest = this.#held.slice(at + MARK.length);
-      if (this.#names.some((name) => rest.startsWith(`${name}\n`))) return at;
+      const rest = this.#held.slice(at + MARK.length, at + MARK.length + this.#known.longest + 1);
+      const line = rest.indexOf("\n");
+      if (line >= 0 && this.#names.has(rest.slice(0, line))) return at;
     }
     return -1;
   }
 
   /** Units at the end that may become the beginning of a part. */
   #mayBegin(): number {
-    const parts = this.#names.map((name) => `${MARK}${name}\n`);
-    const longest = Math.max(...parts.map((part) => part.length)) - 1;
+    const longest = MARK.length + this.#known.longest;
     for (let length = Math.min(longest, this.#held.length); length > 0; length--) {
       const tail = this.#held.slice(-length);
-      if (parts.some((part) => part.startsWith(tail))) return length;
+      const begins = tail.startsWith(MARK)
+        ? this.#known.hasPrefix(tail.slice(MARK.length))
+        : MARK.startsWith(tail);
+      if (begins) return length;
     }
     return 0;
   }

@@ -6,6 +6,7 @@
  */
 import { BodyCall } from "./body_call.ts";
 import { CallParser } from "./call_parser.ts";
+import { firstOf } from "./first_of.ts";
 import { partialSuffix } from "./partial_suffix.ts";
 import { MutableSaid, type ReplyReader, type Said } from "./reader.ts";
 import type { ThoughtTags } from "./thought.ts";
@@ -49,12 +50,8 @@ interface End {
 }
 
 function firstEnd(text: string, ended: boolean): End {
-  let at = -1, mark = "";
-  for (const one of ENDS) {
-    const index = text.indexOf(one);
-    if (index >= 0 && (at < 0 || index < at)) [at, mark] = [index, one];
-  }
-  if (at >= 0) return { at, mark };
+  const first = firstOf(ENDS, text);
+  if (first !== undefined) return { at: first.at, mark: first.found };
   const keep = ended ? 0 : Math.max(...ENDS.map((one) => partialSuffix(text, one)));
   return { at: text.length - keep };
 }
@@ -101,6 +98,8 @@ export class HarmonyReader implements ReplyReader {
   readonly #bare: CallParser;
   #state: "start" | "header" | "body" | "bare" = "start";
   #held = "";
+  /** In front of all that was held. */
+  readonly #space: string[] = [];
   #body: Body = { kind: "text" };
   #strings = new Strings();
   #calls = 0;
@@ -139,15 +138,16 @@ export class HarmonyReader implements ReplyReader {
     switch (this.#state) {
       case "start": {
         const trimmed = this.#held.trimStart();
+        this.#space.push(this.#held.slice(0, this.#held.length - trimmed.length));
+        this.#held = trimmed;
         if (trimmed === "" && !ended) return false;
         if (FIRST_STARTS.some((mark) => trimmed.startsWith(mark))) {
-          this.#held = trimmed;
           this.#state = "header";
           return true;
         }
         if (!ended && FIRST_STARTS.some((mark) => mark.startsWith(trimmed))) return false;
         this.#state = "bare";
-        said.add(this.#bare.push(this.#held));
+        said.add(this.#bare.push(this.#space.join("") + this.#held));
         this.#held = "";
         return false;
       }

@@ -1,4 +1,5 @@
 /** JSON that ends too early: what of it is whole. */
+import { endOfString } from "./json_string.ts";
 import { lenientJson } from "./tools.ts";
 import { isObject } from "./values.ts";
 
@@ -20,6 +21,9 @@ export function isBeginning(text: string): boolean {
   return /^\{\s*("|$)/.test(begun) && endOfValue(begun, 0) === undefined;
 }
 
+const TO_KEY = /[\s,]*"/y;
+const TO_VALUE = /\s*:\s*/y;
+
 /** The members of an object's beginning, each value as it stands in the text: of the last, what is there of it. */
 export function topMembers(text: string): Map<string, { text: string; whole: boolean }> {
   const members = new Map<string, { text: string; whole: boolean }>();
@@ -27,11 +31,15 @@ export function topMembers(text: string): Map<string, { text: string; whole: boo
   if (start < 0) return members;
   let at = start + 1;
   for (;;) {
-    const key = /^[\s,]*"((?:[^"\\]|\\.)*)"\s*:\s*/s.exec(text.slice(at));
-    if (key === null) return members;
-    at += key[0].length;
+    TO_KEY.lastIndex = at;
+    if (!TO_KEY.test(text)) return members;
+    const quote = TO_KEY.lastIndex - 1;
+    TO_VALUE.lastIndex = endOfString(text, quote) ?? text.length;
+    const key = text.slice(quote, TO_VALUE.lastIndex);
+    if (!TO_VALUE.test(text)) return members;
+    at = TO_VALUE.lastIndex;
     const end = endOfValue(text, at);
-    const name = lenientJson(`"${key[1]}"`);
+    const name = lenientJson(key);
     members.set(String(name), {
       text: text.slice(at, end ?? text.length),
       whole: end !== undefined,
@@ -69,17 +77,5 @@ function endOfValue(text: string, start: number): number | undefined {
         if (depth === 0) return at;
         if (--depth === 0) return at + 1;
     }
-  }
-}
-
-/** Index just past the string whose quote is at `start`; `undefined` if the text ends before. */
-function endOfString(text: string, start: number): number | undefined {
-  for (let at = start + 1;;) {
-    const quote = text.indexOf('"', at);
-    if (quote < 0) return undefined;
-    let before = quote;
-    while (before > start + 1 && text[before - 1] === "\\") before--;
-    at = quote + 1;
-    if ((quote - before) % 2 === 0) return at;
   }
 }

@@ -96,7 +96,7 @@ export function* pythonList(source: Source, tools: Tools): Reading<Calls> {
     const call = yield* pythonCall(source, tools);
     if (call === undefined) return undefined;
     if (call.length > 0) source.settle();
-    calls.push(...call);
+    for (const one of call) calls.push(one);
     if (source.cut && (yield* source.peek()) === undefined) return calls;
   }
 }

@@ -36,8 +36,9 @@ export class MutableSaid implements Said {
   add(said: Said): void {
     this.text += said.text;
     this.thinking += said.thinking;
-    this.calls.push(...said.calls);
-    this.parts.push(...said.parts);
+    // One by one: as arguments, a hundred thousand would be more than a stack holds.
+    for (const call of said.calls) this.calls.push(call);
+    for (const part of said.parts) this.parts.push(part);
   }
 }
 

@@ -5,6 +5,7 @@
 
 import type { CallWatcher } from "./call_watcher.ts";
 import { Draft } from "./draft.ts";
+import { firstOf } from "./first_of.ts";
 import type { Tools } from "./tools.ts";
 
 /** Reading that waits, by yielding, wherever the text is not there yet. */
@@ -180,12 +181,10 @@ export class Source {
     };
     const longest = Math.max(...stops.map((stop) => stop.length));
     for (;;) {
-      const found = stops.map((stop) => [this.#buffer.indexOf(stop, this.#at), stop] as const)
-        .filter(([at]) => at >= 0).sort(([a], [b]) => a - b)[0];
-      if (found !== undefined) {
-        const [at, stop] = found;
-        const text = this.#buffer.slice(this.#at, at);
-        this.#at = at + (keep ? 0 : stop.length);
+      const stop = firstOf(stops, this.#buffer, this.#at);
+      if (stop !== undefined) {
+        const text = this.#buffer.slice(this.#at, stop.at);
+        this.#at = stop.at + (keep ? 0 : stop.found.length);
         part(text);
         return { text: parts.join(""), closed: true };
       }

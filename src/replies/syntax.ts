@@ -30,6 +30,6 @@ export function* repeated(
       return calls;
     }
     if (more.length > 0) source.settle();
-    calls.push(...more);
+    for (const call of more) calls.push(call);
   }
 }

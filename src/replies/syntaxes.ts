@@ -124,8 +124,9 @@ const PYTHON_TAG: Syntax = {
     if (source.cut && (code === "" || tools.hasPrefix(code.split(".")[0]!))) return [];
     const builtIn = /^([\w-]+)\.call\((.*)\)\s*$/s.exec(code);
     if (builtIn !== null && tools.has(builtIn[1]!)) {
-      const values = [...builtIn[2]!.matchAll(/(\w+)\s*=\s*("(?:[^"\\]|\\.)*"|[^,\s]+)/g)]
-        .map(([, key, value]) => [key!, lenientJson(value!) ?? value]);
+      const values = [...builtIn[2]!.matchAll(ARGUMENT)].map((
+        [, key, value],
+      ) => [key!, lenientJson(value!) ?? value]);
       return [{ name: builtIn[1]!, arguments: Object.fromEntries(values) }];
     }
     if (name === undefined) return source.cut ? [] : undefined;
@@ -152,6 +153,8 @@ function* interpreted(source: Source, tools: Tools, name: string, word: string):
   return [];
 }
 const BUILT_IN = ".call(";
+/** `key=value`. Looked for where a word begins: within one, it would be looked for as often as the word is long. */
+const ARGUMENT = /(?<!\w)(\w+)\s*=\s*("[^"\\]*(?:\\.[^"\\]*)*"|[^,\s]+)/g;
 const INTERPRETERS = ["python", "ipython", "code_interpreter"];
 
 function python(open: string, close: string): Syntax {

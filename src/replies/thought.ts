@@ -60,6 +60,8 @@ export class ThoughtSplitter {
   readonly #tags: ThoughtTags;
   #state: "start" | "thinking" | "after" | "text";
   #held = "";
+  /** White space in front of what is held: looked at once, however long it gets. */
+  #space = "";
 
   /** `open`: the prompt already ends with the opening tag. */
   constructor(tags: ThoughtTags, open: boolean) {
@@ -82,9 +84,16 @@ export class ThoughtSplitter {
     this.#held += piece;
     let thinking = "";
     if (this.#state === "start") {
-      const opens = this.#opens(this.#held.trimStart());
+      const trimmed = this.#held.trimStart();
+      this.#space += this.#held.slice(0, this.#held.length - trimmed.length);
+      this.#held = trimmed;
+      const opens = this.#opens(trimmed);
       if (opens === undefined) return { thinking: "", text: "" };
-      if (!opens) this.#state = "text";
+      if (!opens) {
+        this.#held = this.#space + trimmed;
+        this.#state = "text";
+      }
+      this.#space = "";
     }
     for (;;) {
       if (this.#state === "thinking") thinking += this.#takeThinking();
@@ -103,8 +112,8 @@ export class ThoughtSplitter {
 
   /** What is still held when the reply ends. */
   end(): Split {
-    const held = this.#held;
-    this.#held = "";
+    const held = this.#space + this.#held;
+    this.#held = this.#space = "";
     if (this.#state === "thinking") return { thinking: held.trimEnd(), text: "" };
     return { thinking: "", text: this.#state === "after" ? "" : held };
   }
@@ -135,16 +144,26 @@ export class ThoughtSplitter {
     const close = this.#tags.close;
     const at = this.#held.indexOf(close);
     if (at >= 0) {
-      const thinking = this.#held.slice(0, at).trimEnd();
+      const thinking = this.#behindSpace(this.#held.slice(0, at).trimEnd());
+      this.#space = "";
       this.#held = this.#held.slice(at + close.length);
       this.#state = "after";
       return thinking;
     }
     // White space before the closing tag is held back with it.
-    const keep = Math.max(partialSuffix(this.#held, close), 0);
-    const end = this.#held.slice(0, this.#held.length - keep).trimEnd().length;
-    const thinking = this.#held.slice(0, end);
-    this.#held = this.#held.slice(end);
+    const kept = this.#held.length - partialSuffix(this.#held, close);
+    const end = this.#held.slice(0, kept).trimEnd().length;
+    const thinking = this.#behindSpace(this.#held.slice(0, end));
+    this.#space += this.#held.slice(end, kept);
+    this.#held = this.#held.slice(kept);
     return thinking;
+  }
+
+  /** What was thought, with the space in front of it that was held back. */
+  #behindSpace(thinking: string): string {
+    if (thinking === "") return "";
+    const all = this.#space + thinking;
+    this.#space = "";
+    return all;
   }
 }

@@ -1,5 +1,6 @@
 /** The tools of a request, as far as reading calls of them needs. */
 import { parseExact } from "../exact_json.ts";
+import { escapeControls } from "./json_string.ts";
 import { pythonLiteral } from "./python_literal.ts";
 import {
   hasParts,
@@ -40,14 +41,39 @@ const PYTHON_WORDS: ReadonlyMap<string, unknown> = new Map([
   ["None", null],
 ]);
 
+/** Names, of which a request may have ten thousands: each unit of a reply may be asked of them. */
+export class Names {
+  readonly #sorted: readonly string[];
+  /** Units of the longest. */
+  readonly longest: number;
+
+  constructor(names: Iterable<string>) {
+    this.#sorted = [...names].sort((a, b) => a < b ? -1 : a > b ? 1 : 0);
+    this.longest = this.#sorted.reduce((most, name) => Math.max(most, name.length), 0);
+  }
+
+  /** Whether one begins so. */
+  hasPrefix(beginning: string): boolean {
+    let [low, high] = [0, this.#sorted.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (this.#sorted[middle]! < beginning) low = middle + 1;
+      else high = middle;
+    }
+    return this.#sorted[low]?.startsWith(beginning) ?? false;
+  }
+}
+
 export class Tools {
   readonly #tools: ReadonlyMap<string, Tool>;
   /** What was found out once. */
   readonly #known = new Map<string, ReadonlySet<string>>();
   readonly #parameters = new Map<string, readonly string[]>();
+  readonly #names: Names;
 
   constructor(tools: Iterable<Tool>) {
     this.#tools = new Map([...tools].map((tool) => [tool.name, tool]));
+    this.#names = new Names(this.#tools.keys());
   }
 
   get names(): Iterable<string> {
@@ -60,12 +86,12 @@ export class Tools {
 
   /** Whether some tool's name begins so. */
   hasPrefix(beginning: string): boolean {
-    return [...this.#tools.keys()].some((name) => name.startsWith(beginning));
+    return this.#names.hasPrefix(beginning);
   }
 
   /** Units of the longest tool's name. */
   get longestName(): number {
-    return Math.max(0, ...[...this.#tools.keys()].map((name) => name.length));
+    return this.#names.longest;
   }
 
   /** Whether a parameter's bare text is text whatever it says. */
@@ -136,9 +162,9 @@ function loosely(text: string, types: ReadonlySet<string>): unknown {
   if (/^[[{]/.test(text) && (types.has("array") || types.has("object"))) {
     return pythonLiteral(text);
   }
-  const number = /^([+-]?)0*(\d+(?:\.\d+)?)$/.exec(text);
+  const number = /^([+-]?)(\d+(?:\.\d+)?)$/.exec(text);
   if (number === null || !(types.has("number") || types.has("integer"))) return undefined;
-  return parseExact(`${number[1] === "-" ? "-" : ""}${number[2]}`);
+  return parseExact(`${number[1] === "-" ? "-" : ""}${number[2]!.replace(/^0+(?=\d)/, "")}`);
 }
 
 /** JSON that stands bare, or one of Python's words: templates write those, and so models do. `undefined` if it is neither. */
@@ -158,14 +184,4 @@ export function lenientJson(text: string): unknown {
       return undefined;
     }
   }
-}
-
-const ESCAPES: Readonly<Record<string, string>> = { "\n": "\\n", "\r": "\\r", "\t": "\\t" };
-
-/** Line breaks and tabs that stand as such in strings, as JSON writes them. */
-export function escapeControls(text: string): string {
-  return text.replace(
-    /"(?:[^"\\]|\\.)*"/gs,
-    (string) => string.replace(/[\n\r\t]/g, (char) => ESCAPES[char]!),
-  );
 }

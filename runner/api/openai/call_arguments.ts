@@ -2,7 +2,7 @@
 import { runAtOnce, type Work } from "../../../src/budget.ts";
 import { utf8 } from "../../../src/bytes.ts";
 import { isBeginning, topMembers } from "../../../src/replies/partial_json.ts";
-import { escapeControls } from "../../../src/replies/tools.ts";
+import { escapeControls } from "../../../src/replies/json_string.ts";
 import { isObject } from "../../../src/replies/values.ts";
 import { checkShape, JSON_LIMITS } from "../body.ts";
 import { parseJson } from "../json_reader.ts";
