@@ -12,7 +12,13 @@ receipts  which line a client may have a receipt of, by the id that it knows
 import { join } from "node:path";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import type { Bytes } from "../bytes.ts";
-import { areSameFiles, areTheSame, type DatabaseFiles, databaseFiles } from "../database_files.ts";
+import {
+  areSameFiles,
+  areTheSame,
+  type DatabaseFiles,
+  databaseFiles,
+  fileAt,
+} from "../database_files.ts";
 import { anotherLog, damaged, failing, isBusy, notOurs, notThere, stillRead } from "./failing.ts";
 import { type LineBytes, readRows, ROWS_SQL, textOf } from "./rows.ts";
 import { BUSY_MS, idOf, prepare, takeUp } from "./tables.ts";
@@ -25,6 +31,8 @@ export const AUDIT_FILE = "audit.db";
 const TRY_MS = 5;
 /** And so long other work has a turn before the next try. */
 const PAUSE_MS = 20;
+/** The files are looked at so often. What is written meanwhile to one that is away is missed when a copy is put back, and told. */
+const LOOK_MS = 100;
 
 /** A line as it lies in the file. */
 export interface StoredLine {
@@ -68,6 +76,8 @@ export class AuditDatabase implements Disposable {
   #db: DatabaseSync;
   /** Those that are open, as they were after the last transaction; undefined: it is only read. */
   #files: DatabaseFiles | undefined;
+  #lookedMs = -Infinity;
+  #lookMs = LOOK_MS;
   /** How often it was opened anew. */
   #reopened = 0;
   readonly #statements = new Map<string, StatementSync>();
@@ -81,9 +91,10 @@ export class AuditDatabase implements Disposable {
 
   /**
    * Opens the log of this data folder, or makes an empty one.
+   * @param lookMs Its files are looked at so often.
    * @throws {SecLlamaError} `audit-failed` if it cannot be read or made, `audit-broken` if it is none of ours.
    */
-  static open(dataDir: string): AuditDatabase {
+  static open(dataDir: string, lookMs = LOOK_MS): AuditDatabase {
     const path = join(dataDir, AUDIT_FILE);
     return failing(path, () => {
       // SQLite gives its other files the mode of the first.
@@ -96,7 +107,9 @@ export class AuditDatabase implements Disposable {
       try {
         const id = prepare(db, path);
         db.exec(`PRAGMA busy_timeout=${TRY_MS}`);
-        return new AuditDatabase(db, path, id, databaseFiles(path));
+        const opened = new AuditDatabase(db, path, id, databaseFiles(path));
+        opened.#lookMs = lookMs;
+        return opened;
       } catch (error) {
         db.close();
         throw error;
@@ -170,15 +183,21 @@ export class AuditDatabase implements Disposable {
   #wrote(): void {
     if (this.#files === undefined) return;
     try {
-      const { written, walBytes } = databaseFiles(this.path);
-      this.#files = { ...this.#files, written, walBytes };
-    } catch { /* it is looked at again before the next line */ }
+      const { written } = fileAt(this.path);
+      this.#files = { ...this.#files, written };
+    } catch { /* it is looked at again soon */ }
   }
 
-  /** Whether the files are those that were written last, as they were then. */
+  /** Whether the files are those that were written last, as they were then; as far as was seen a moment ago. */
   get isInPlace(): boolean {
+    const now = performance.now();
+    if (this.#files === undefined || now - this.#lookedMs < this.#lookMs) return true;
     try {
-      return this.#files === undefined || areSameFiles(this.#files, databaseFiles(this.path));
+      const files = databaseFiles(this.path);
+      if (!areSameFiles(this.#files, files)) return false;
+      this.#files = files;
+      this.#lookedMs = now;
+      return true;
     } catch {
       return false;
     }

@@ -70,7 +70,7 @@ export class AuditLog {
    */
   static async open(options: AuditLogOptions): Promise<AuditLog> {
     using made = new DisposableStack();
-    const db = made.use(AuditDatabase.open(options.dataDir));
+    const db = made.use(AuditDatabase.open(options.dataDir, options.lookMs));
     const signer = made.use(await AuditSigner.of(options.keys));
     const writer = made.use(new AuditWriter(db, signer, options));
     await writer.probe();

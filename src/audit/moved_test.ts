@@ -23,7 +23,7 @@ function copy(from: string, to: string, ends = ENDS): void {
 
 Deno.test("audit: while the files are away nothing is recorded; put back, moved or as copies, the log goes on", () =>
   withLog(async (rig) => {
-    const log = await rig.open();
+    const log = await rig.open({ lookMs: 0 });
     const away = join(rig.folder, "away");
     Deno.mkdirSync(away);
     let lines = 0;
@@ -51,7 +51,7 @@ Deno.test("audit: while the files are away nothing is recorded; put back, moved 
 
 Deno.test("audit: another log, none, or an earlier copy in the place of a log that is written is refused until that is back", () =>
   withLog(async (rig) => {
-    const log = await rig.open();
+    const log = await rig.open({ lookMs: 0 });
     const [away, other] = [join(rig.folder, "away"), join(rig.folder, "other")];
     Deno.mkdirSync(away);
     Deno.mkdirSync(other);
@@ -91,7 +91,7 @@ Deno.test("audit: another log, none, or an earlier copy in the place of a log th
 Deno.test("audit: a file that was cut under a log, and is written over with what was there, is whole", () =>
   withLog(async (rig) => {
     await rig.fill(100);
-    const log = await rig.open();
+    const log = await rig.open({ lookMs: 0 });
     await log.record({ event: "key-rotated" });
     const at = join(rig.folder, AUDIT_FILE);
     const whole = Deno.readFileSync(at);
@@ -114,7 +114,7 @@ Deno.test(`audit: where the files are cut under a log, it is refused, or nothing
   for (let i = 0; i < (FULL ? 200 : 12); i++) {
     await withLog(async (rig) => {
       await rig.fill(40 + upTo(200));
-      const log = await rig.open();
+      const log = await rig.open({ lookMs: 0 });
       await log.record({ event: "key-rotated" });
       const at = join(rig.folder, AUDIT_FILE + (i % 3 === 0 ? "-wal" : ""));
       const { size } = Deno.statSync(at);

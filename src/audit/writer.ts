@@ -30,6 +30,8 @@ export interface AuditLogOptions {
   readonly stateDir: string | undefined;
   /** The master key that is active as far as its holder knows; where it changes, the log's key does. */
   readonly activeKid?: () => string;
+  /** The files are looked at so often, ms. */
+  readonly lookMs?: number;
   /** Unix ms. */
   readonly now?: () => number;
   /** Ms of a clock that nobody sets. */
