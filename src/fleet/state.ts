@@ -8,7 +8,7 @@ import { HOST_LABEL } from "../api/runner_name.ts";
 import { type Bytes, concat, fromBase64Url, toBase64Url, toHex, u64, utf8 } from "../bytes.ts";
 import { SecLlamaError } from "../errors.ts";
 import { refuseNewer } from "../newer_file.ts";
-import { type ManifestFile, type StorageKeys, writeFileAtomically } from "../keys/mod.ts";
+import { ioError, type ManifestFile, type StorageKeys, writeFileAtomically } from "../keys/mod.ts";
 import type { FleetPin } from "../sealed/member.ts";
 import { sha256 } from "../sealed/primitives.ts";
 import { secret } from "../secret.ts";
@@ -115,7 +115,7 @@ export class FleetState {
       text = await Deno.readTextFile(this.path);
     } catch (error) {
       if (error instanceof Deno.errors.NotFound) return undefined;
-      throw error;
+      throw ioError("read", this.path, error);
     }
     let fields: Record<string, unknown>;
     try {
@@ -128,9 +128,9 @@ export class FleetState {
     if (v !== 1 || typeof key !== "string" || role !== "issuer" && role !== "host") {
       throw corrupt(this.path);
     }
-    using opened = secret(
-      await this.#storage.unwrap(fromBase64Url(key), role === "issuer" ? ISSUER : HOST),
-    );
+    const wrapped = decoded(key);
+    if (wrapped === undefined) throw corrupt(this.path);
+    using opened = secret(await this.#storage.unwrap(wrapped, role === "issuer" ? ISSUER : HOST));
     const seed = opened.slice(0, SEED_BYTES);
     const rest = opened.slice(SEED_BYTES);
     const rev = Number(new DataView(rest.buffer).getBigUint64(0));
@@ -169,7 +169,7 @@ export class FleetState {
       text = await Deno.readTextFile(this.#heads);
     } catch (error) {
       if (error instanceof Deno.errors.NotFound) return {};
-      throw error;
+      throw ioError("read", this.#heads, error);
     }
     try {
       const value = JSON.parse(text);
@@ -211,6 +211,14 @@ export class FleetState {
       await new Promise((resolve) => setTimeout(resolve, LOCK_POLL_MS));
     }
     return await work();
+  }
+}
+
+function decoded(text: string): Bytes | undefined {
+  try {
+    return fromBase64Url(text);
+  } catch {
+    return undefined;
   }
 }
 

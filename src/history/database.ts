@@ -6,7 +6,9 @@
  */
 import { join } from "node:path";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
+import { areTheSame, type DatabaseFiles, databaseFiles } from "../database_files.ts";
 import { SecLlamaError } from "../errors.ts";
+import { ioReason } from "../hints.ts";
 import { DATABASE_NAME } from "./folder.ts";
 
 const LOCK_NAME = "history.lock";
@@ -62,7 +64,9 @@ export type Row = Readonly<Record<string, Value>>;
 /** One connection, and the lock once something was to be written. */
 export class Database implements Disposable {
   readonly #folder: string;
-  readonly #db: DatabaseSync;
+  #db: DatabaseSync;
+  /** Those that are open. */
+  #files: DatabaseFiles;
   readonly #statements = new Map<string, StatementSync>();
   readonly #verify: () => void;
   #lock: Deno.FsFile | undefined;
@@ -78,6 +82,7 @@ export class Database implements Disposable {
     verify: () => void,
   ) {
     this.#folder = folder;
+    this.#files = databaseFiles(join(folder, DATABASE_NAME));
     this.#db = db;
     this.#lock = lock;
     this.#verify = verify;
@@ -90,12 +95,13 @@ export class Database implements Disposable {
    */
   static open(folder: string, verify: () => void): Database {
     const path = join(folder, DATABASE_NAME);
-    Deno.mkdirSync(folder, { recursive: true, mode: 0o700 });
-    let lock = tryLock(folder);
+    let lock: Deno.FsFile | undefined;
     let db: DatabaseSync | undefined;
     try {
+      guarded(() => Deno.mkdirSync(folder, { recursive: true, mode: 0o700 }));
+      lock = tryLock(folder);
       // SQLite would make it readable for all; the log and its index take after it.
-      Deno.openSync(path, { create: true, write: true, mode: 0o600 }).close();
+      guarded(() => Deno.openSync(path, { create: true, write: true, mode: 0o600 }).close());
       db = guarded(() => new DatabaseSync(path, { timeout: BUSY_MS }));
       const opened = new Database(folder, db, lock, verify);
       opened.#prepare();
@@ -105,6 +111,39 @@ export class Database implements Disposable {
       db?.close();
       lock?.close();
     }
+  }
+
+  /**
+   * Opens what was put in the place of the files since they were opened, before it is used: what is written to those that were moved
+   * away nobody finds again.
+   * @throws {SecLlamaError} `history-io` where nothing is there, and what {@link open} throws.
+   */
+  inPlace(): void {
+    const path = join(this.#folder, DATABASE_NAME);
+    const there = guarded(() => databaseFiles(path));
+    if (this.#db.isOpen && areTheSame(this.#files, there)) return;
+    this.#close();
+    if (there.file === "") throw movedAway();
+    this.#db = guarded(() => new DatabaseSync(path, { timeout: BUSY_MS }));
+    try {
+      if (this.row("SELECT 1 FROM sqlite_schema LIMIT 1") === undefined) {
+        throw corrupt("there is nothing in its file");
+      }
+      this.#prepare();
+    } catch (error) {
+      this.#close();
+      throw error;
+    }
+  }
+
+  /** What is known of the files is of those only. */
+  #close(): void {
+    this.#statements.clear();
+    if (this.#db.isOpen) this.#db.close();
+    this.#lock?.close();
+    this.#lock = undefined;
+    this.#verified = false;
+    this.#rollbacks++;
   }
 
   #prepare(): void {
@@ -141,6 +180,7 @@ export class Database implements Disposable {
       });
     }
     this.row("SELECT id FROM conversations LIMIT 1");
+    this.#files = guarded(() => databaseFiles(join(this.#folder, DATABASE_NAME)));
   }
 
   /** Whether this process may write: it has the lock, or gets it now. */
@@ -245,14 +285,13 @@ export class Database implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.#statements.clear();
-    this.#db.close();
-    this.#lock?.close();
+    this.#close();
   }
 }
 
 function tryLock(folder: string): Deno.FsFile | undefined {
-  const file = Deno.openSync(join(folder, LOCK_NAME), { create: true, write: true, mode: 0o600 });
+  const path = join(folder, LOCK_NAME);
+  const file = guarded(() => Deno.openSync(path, { create: true, write: true, mode: 0o600 }));
   if (file.tryLockSync(true)) return file;
   file.close();
   return undefined;
@@ -261,9 +300,11 @@ function tryLock(folder: string): Deno.FsFile | undefined {
 /** @throws {SecLlamaError} `history-busy` if a process writes the history of this folder. */
 export function refuseWriter(folder: string): void {
   try {
-    const lock = tryLock(folder);
-    if (lock === undefined) throw busy();
-    lock.close();
+    if (Deno.statSync(folder).isDirectory) {
+      const lock = tryLock(folder);
+      if (lock === undefined) throw busy();
+      lock.close();
+    }
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
@@ -283,7 +324,23 @@ function corrupt(why: string, cause?: unknown): SecLlamaError {
   });
 }
 
-/** SQLite's own errors as ours; the texts are SQLite's. */
+function unusable(cause: Error, why?: string): SecLlamaError {
+  const more = why === undefined ? "" : `: ${why}`;
+  return new SecLlamaError(
+    "history-io",
+    `the history's database cannot be read or written${more}`,
+    { hint: "look at the disk, and at who owns the data folder's history folder", cause },
+  );
+}
+
+function movedAway(): SecLlamaError {
+  return new SecLlamaError("history-io", "the history's database was moved away or removed", {
+    hint:
+      "put it back, with the files beside it; to begin a new one, end what runs, and start it again",
+  });
+}
+
+/** SQLite's own errors as ours, whose texts are SQLite's, and the system's. */
 function guarded<T>(call: () => T): T {
   try {
     return call();
@@ -292,6 +349,9 @@ function guarded<T>(call: () => T): T {
     const { code } = error as { code?: string };
     // A number that no program of ours writes, and that JavaScript does not have.
     if (code === "ERR_OUT_OF_RANGE") throw corrupt("its file is damaged", error);
+    if (Object.values(Deno.errors).some((kind) => error instanceof kind)) {
+      throw unusable(error, ioReason(error));
+    }
     if (code !== "ERR_SQLITE_ERROR") throw error;
     const text = error.message;
     if (/is full/.test(text)) {
@@ -305,10 +365,7 @@ function guarded<T>(call: () => T): T {
       throw corrupt("its file is damaged", error);
     }
     if (/disk I\/O error|unable to open|readonly database/.test(text)) {
-      throw new SecLlamaError("history-io", "the history's database cannot be read or written", {
-        hint: "look at the disk, and at who owns the data folder's history folder",
-        cause: error,
-      });
+      throw unusable(error);
     }
     throw error;
   }

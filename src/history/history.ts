@@ -74,6 +74,11 @@ export class History implements Disposable {
     this.#now = o.now ?? Date.now;
   }
 
+  /** Uses the files that are there now. @throws {SecLlamaError} `history-io` where they were moved away, and as it is opened. */
+  inPlace(): void {
+    this.#db.inPlace();
+  }
+
   /** Pinned ones first, then the newest. */
   list(o: ListOptions = {}): ConversationList {
     return { ...listOf(this.#entries.all().values(), o), writable: this.#db.writable };

@@ -9,7 +9,7 @@
 import { join } from "node:path";
 import { type Bytes, fromBase64, toBase64, toHex } from "../bytes.ts";
 import { SecLlamaError } from "../errors.ts";
-import { type ManifestFile, type StorageKeys, writeFileAtomically } from "../keys/mod.ts";
+import { ioError, type ManifestFile, type StorageKeys, writeFileAtomically } from "../keys/mod.ts";
 import { secret, wipe } from "../secret.ts";
 import { DATABASE_NAME, historyFolder } from "./folder.ts";
 import { KEY_BYTES } from "./seal.ts";
@@ -122,7 +122,7 @@ export class Vault {
     } catch (error) {
       if (error instanceof Deno.errors.NotFound) return undefined;
       if (error instanceof RangeError) throw this.#damaged();
-      throw error;
+      throw ioError("read", this.#path, error);
     }
     try {
       const { v, keys } = Object(JSON.parse(text)) as Record<string, unknown>;
@@ -181,7 +181,7 @@ export function refuseOldVault(folder: string, vault: readonly VaultKey[]): void
   } catch (error) {
     // Without the file nothing was ever moved.
     if (error instanceof Deno.errors.NotFound) return;
-    throw error;
+    throw ioError("read", join(folder, FILE_NAME), error);
   }
   if (vault.every(({ id }) => text.includes(`"${id}"`))) return;
   throw new SecLlamaError(
@@ -217,6 +217,6 @@ async function size(path: string): Promise<number> {
     return (await Deno.stat(path)).size;
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return 0;
-    throw error;
+    throw ioError("read", path, error);
   }
 }

@@ -22,6 +22,7 @@ function sweep(): void {
   clearTimeout(timer);
   let wait: number | undefined;
   try {
+    history?.inPlace();
     wait = history?.sweep();
   } catch {
     // The next call says what is wrong.
@@ -34,6 +35,7 @@ function sweep(): void {
 function warm(at = 0): void {
   let next: number | undefined;
   try {
+    history?.inPlace();
     next = history?.warm(at);
   } catch {
     // The next call says what is wrong.
@@ -63,6 +65,7 @@ async function answer(question: Question): Promise<unknown> {
       ? readMessage(parseJsonObject(value))
       : value
   );
+  history.inPlace();
   try {
     const said = await (history[call] as (...values: readonly unknown[]) => unknown)(...values);
     return written === undefined ? said : writtenAs(written, said);

@@ -9,7 +9,7 @@ import { type Bytes, fromBase64Url, toBase64Url, utf8 } from "../bytes.ts";
 import { SecLlamaError } from "../errors.ts";
 import { refuseNewer } from "../newer_file.ts";
 import { secret } from "../secret.ts";
-import { type ManifestFile, type StorageKeys, writeFileAtomically } from "../keys/mod.ts";
+import { ioError, type ManifestFile, type StorageKeys, writeFileAtomically } from "../keys/mod.ts";
 import { fromPem, toPem } from "../pem.ts";
 import { importAuthorityKey, issue, makeAuthority } from "./certificate.ts";
 import { isHostName } from "./names.ts";
@@ -164,7 +164,7 @@ export class GatewayAuthority {
       text = await Deno.readTextFile(this.#path);
     } catch (error) {
       if (error instanceof Deno.errors.NotFound) return undefined;
-      throw error;
+      throw ioError("read", this.#path, error);
     }
     try {
       const value = JSON.parse(text);
