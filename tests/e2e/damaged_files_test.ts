@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { Tokens } from "../../src/firm/tokens.ts";
+import { makeCheapKeyFile } from "../support/key_file.ts";
 import { until } from "../support/patience.ts";
 import { cli, newHome, startServe } from "../support/serve.ts";
 
@@ -87,4 +88,120 @@ Deno.test("damaged files: counts, tokens and clients of a running host refuse by
     await served.stop();
     await Deno.remove(home, { recursive: true });
   }
+});
+
+const PASSPHRASE = "a passphrase that nobody else has";
+
+Deno.test("damaged files: keys, record, models' policy and history of a running host refuse by their codes, and heal without a restart", async () => {
+  const { home, env: base } = await newHome();
+  const data = join(home, "data");
+  await Deno.mkdir(data, { mode: 0o700 });
+  const port = freePort();
+  const policy = join(home, "models-of-the-firm.json");
+  const env = {
+    ...base,
+    SECLLAMA_DATA_DIR: data,
+    XDG_STATE_HOME: join(home, "state"),
+    SECLLAMA_METRICS_PORT: String(port),
+    SECLLAMA_AUDIT: "on",
+    SECLLAMA_MODEL_POLICY: policy,
+  };
+  const keyFile = join(home, "keys.json");
+  await Deno.writeTextFile(join(home, "passphrase"), PASSPHRASE, { mode: 0o600 });
+  await makeCheapKeyFile(keyFile, PASSPHRASE);
+  const run = async (...args: string[]) => {
+    const keys = ["--key-file", keyFile, "--passphrase-fd", "0"];
+    const ran = await cli([...args, ...keys], { env, stdin: `${PASSPHRASE}\n` });
+    assert.equal(ran.code, 0, ran.stderr);
+    return ran.stdout;
+  };
+  await run("key", "init");
+  const listed = await cli(["list", "--json"], { env: { ...env, SECLLAMA_MODEL_POLICY: "" } });
+  // As it is written there.
+  const digests = [JSON.parse(listed.stdout).models[0].manifestDigest];
+  const allow = [{ names: ["demo"], digests }];
+  await Deno.writeTextFile(policy, JSON.stringify({ version: 1, allow }));
+  const { text: token } = await new Tokens(data).create("app");
+  const served = await startServe({
+    args: ["--key-file", keyFile, "--passphrase-fd", "3"],
+    env,
+    under: ["/bin/bash", "-c", `exec "$@" 3< ${join(home, "passphrase")}`, "bash"],
+  });
+  /** Who has a token is looked up each time; this user's own programs go on with the keys that their runner has. */
+  const ask = async (path: string, body?: object) => {
+    const answer = await fetch(served.proxyUrl + path, {
+      method: body === undefined ? "GET" : "POST",
+      ...(body && {
+        headers: {
+          "content-type": "application/json",
+          ...("model" in body && { "x-api-key": token }),
+        },
+        body: JSON.stringify(body),
+      }),
+    });
+    const text = await answer.text();
+    assert.ok(!text.includes(home), text);
+    return `${answer.status} ${answer.ok ? "" : JSON.parse(text).code}`.trim();
+  };
+  const messages = [{ role: "user", content: "Hello" }];
+  const chats = async () => {
+    const said = [
+      await ask("/api/chat", { model: "demo", stream: false, messages }),
+      await ask("/v1/chat/completions", { model: "demo", messages }),
+      await ask("/v1/messages", { model: "demo", messages, max_tokens: 4 }),
+    ];
+    return [...new Set(said)].join(", ");
+  };
+  const histories = async () => {
+    const said = [await ask("/secllama/history"), await ask("/secllama/history", { title: "t" })];
+    return [...new Set(said)].join(", ");
+  };
+  const ready = async () => (await (await fetch(`http://127.0.0.1:${port}/readyz`)).text()).trim();
+  const files: readonly (readonly [path: string, of: string, cut: string, away: string])[] = [
+    [join(data, "keyset.json"), "keys", "key-corrupt", "key-corrupt"],
+    [policy, "models", "misconfigured", "misconfigured"],
+    [join(data, "audit.db"), "audit", "audit-broken", "audit-failed"],
+    [join(data, "history", "history.db"), "history", "", "history-io"],
+    // Read at the start only, and kept.
+    [join(data, "host.json"), "", "", ""],
+  ];
+  try {
+    assert.equal(await chats(), "200");
+    assert.equal(await histories(), "200");
+    await until(async () => await ready() === "ready", "it is ready");
+    for (const [path, of, whenCut, whenAway] of files) {
+      const good = await Deno.readFile(path);
+      const faults: Record<string, string> = { cut: whenCut, away: whenAway, "a folder": whenAway };
+      for (const [fault, expected] of Object.entries(faults)) {
+        const what = `${of}, ${fault}`;
+        const aside = join(home, "aside");
+        if (fault === "cut") await Deno.truncate(path, good.length / 2);
+        else await Deno.rename(path, aside);
+        if (fault === "a folder") await Deno.mkdir(path);
+        const isIo = fault === "a folder" && of === "keys";
+        const code = isIo ? "key-io" : expected;
+        const isOfHistory = of === "history" || of === "";
+        if (!isOfHistory) {
+          const reason = `${of}: ${code === "misconfigured" ? "bad-config" : code}`;
+          await until(async () => await ready() === reason, `${what} is seen`);
+          assert.equal(await chats(), `503 ${code}`, what);
+          assert.match(served.stderr(), new RegExp(`"event":"${code}",.*"why"`), what);
+        } else {
+          assert.equal(await chats(), "200", what);
+          if (code !== "") assert.equal(await histories(), `503 ${code}`, what);
+        }
+        if (fault === "a folder") await Deno.remove(path);
+        if (fault === "cut") await Deno.writeFile(path, good);
+        else await Deno.rename(aside, path);
+        await until(async () => await ready() === "ready", `${what} is put right`);
+        assert.equal(await chats(), "200", what);
+        assert.equal(await histories(), "200", what);
+      }
+    }
+    assert.doesNotMatch(served.stderr(), /proxy-error|internal-error/);
+  } finally {
+    await served.stop();
+  }
+  assert.match(await run("audit", "verify"), /^whole/);
+  await Deno.remove(home, { recursive: true });
 });
