@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { fromBase64Url, toBase64Url, toHex } from "../bytes.ts";
 import { SecLlamaError } from "../errors.ts";
-import { ProofGate } from "../gateway/proof.ts";
+import { Nonces } from "../gateway/nonces.ts";
+import { PROOF_NONCES, ProofGate } from "../gateway/proof.ts";
 import { ManifestFile } from "../keys/mod.ts";
 import { type FleetPin, verifyMember } from "../sealed/member.ts";
 import { makeProof } from "../sealed/proof.ts";
@@ -142,7 +143,10 @@ Deno.test("fleet: a proof that one host was shown is nothing at another, nor can
         const key = ring.proofKey(id);
         return Promise.resolve(key && { key, hid: ring.hid });
       };
-      return { gate: new ProofGate({ proofKey, now: () => clock.now }), ring };
+      return {
+        gate: new ProofGate({ nonces: new Nonces(PROOF_NONCES), proofKey, now: () => clock.now }),
+        ring,
+      };
     };
     const [a, b] = [await gateOf(0), await gateOf(1)];
     const { hid } = hosts[0]!.keys;

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { silence } from "./place.ts";
-import { ProofGate } from "./proof.ts";
+import { Nonces } from "./nonces.ts";
+import { PROOF_NONCES, ProofGate } from "./proof.ts";
 import { makeProof } from "../sealed/proof.ts";
 import { randomBytes } from "../sealed/primitives.ts";
 
@@ -18,6 +19,7 @@ Deno.test("fleet: a host whose time is over sends clients elsewhere, and nobody 
     makeProof(request, { psk: randomBytes(32), pskId, hid: randomBytes(16), now: Date.now() });
   for (const member of [undefined, "AA"]) {
     const gate = new ProofGate({
+      nonces: new Nonces(PROOF_NONCES),
       proofKey: () => Promise.resolve(undefined),
       silence: (id) => silence({ member }, id),
     });

@@ -8,7 +8,8 @@ import { join } from "node:path";
 import { type Bytes, fromBase64Url, fromHex, toBase64Url, toHex, utf8 } from "../../src/bytes.ts";
 import { SEALED_TYPE } from "../../src/api/media_types.ts";
 import { type Credentials, sealedFetch } from "../../src/client/mod.ts";
-import { ProofGate } from "../../src/gateway/proof.ts";
+import { Nonces } from "../../src/gateway/nonces.ts";
+import { PROOF_NONCES, ProofGate } from "../../src/gateway/proof.ts";
 import { openKeySource } from "../../src/keys/mod.ts";
 import { ModelStore } from "../../src/models/store.ts";
 import { type KeyDocument, makeKeyDocument } from "../../src/sealed/key_document.ts";
@@ -170,6 +171,7 @@ Deno.test("a runner that its model file has taken over, and a client that helps 
       });
       using ring = await keys.ring();
       const gate = new ProofGate({
+        nonces: new Nonces(PROOF_NONCES),
         proofKey: (id) => {
           const key = ring.proofKey(id);
           return Promise.resolve(key && { key, hid: ring.hid });
