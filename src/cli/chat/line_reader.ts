@@ -13,6 +13,8 @@ export const PASTED_LINE_END = "␤";
 const HISTORY_LINES = 1000;
 /** So much at once, without a control character, was typed by nobody: it was pasted on a terminal without marks. */
 const MANY_KEYS = 256;
+/** A paste is shown when so long nothing more of it has come, ms. */
+const QUIET_MS = 30;
 // deno-lint-ignore no-control-regex -- what a terminal would obey
 const CONTROL = /[\0-\x1f\x7f]/;
 // deno-lint-ignore no-control-regex -- the same, but a tab
@@ -163,7 +165,19 @@ export class LineReader {
         const line = rl as { line: string; cursor: number };
         line.line = rl.line.slice(0, rl.cursor) + text + rl.line.slice(rl.cursor);
         line.cursor = rl.cursor + text.length;
+        clearTimeout(undrawn);
+        undrawn = setTimeout(draw, QUIET_MS);
+      };
+      // A paste without marks comes in hundreds of parts, and each would draw all that came before it again.
+      let undrawn: ReturnType<typeof setTimeout> | undefined;
+      const draw = () => {
+        clearTimeout(undrawn);
+        undrawn = undefined;
         rl.prompt(true);
+      };
+      const press = (key: string | undefined) => {
+        if (undrawn !== undefined) draw();
+        keys.emit("data", key);
       };
       const feed = () => {
         while (!done && this.#pieces.length > 0) {
@@ -173,8 +187,8 @@ export class LineReader {
           const [now, rest] = end < 0 ? [text, ""] : [text.slice(0, end), text.slice(end + 1)];
           if (rest !== "") this.#pieces.unshift({ pasted, text: rest });
           if (pasted || (now.length >= MANY_KEYS && !CONTROL.test(now))) insert(now);
-          else if (now !== "") keys.emit("data", now);
-          if (end >= 0) keys.emit("data", text[end]);
+          else if (now !== "") press(now);
+          if (end >= 0) press(text[end]);
         }
       };
       const onData = (data: Uint8Array) => {
@@ -185,6 +199,7 @@ export class LineReader {
       const finish = (read: Read) => {
         if (done) return;
         done = true;
+        clearTimeout(undrawn);
         process.stdin.off("data", onData);
         process.stdin.off("end", onEnd);
         process.stdin.pause();
