@@ -1,6 +1,6 @@
 /** What a Linux plan says of itself: each layer by its name, whether it is there, and what it does or why it is not. */
 import type { SeccompPolicy } from "../../linux/seccomp.ts";
-import type { PlannedLayer } from "../types.ts";
+import type { LayerReport, PlannedLayer } from "../types.ts";
 import { type Capabilities, namespacesFor } from "./capabilities.ts";
 import { limitFiles } from "./cgroup.ts";
 import type { CgroupPlan } from "./cgroup_life.ts";
@@ -27,6 +27,13 @@ export type LinuxLayerName =
   | "engine in the sandbox"
   | "engine confined"
   | "dies with the gateway";
+
+/** Makes the report of a layer that was measured. `holds` undefined: it could not be read. */
+export type ReportLayer = (
+  layer: LinuxLayerName,
+  holds: boolean | undefined,
+  observed: string,
+) => LayerReport;
 
 const NAMESPACE_DETAIL: Record<Namespace, string> = {
   user: "ids of its own, no rights outside",
