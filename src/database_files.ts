@@ -34,6 +34,14 @@ export function areSameFiles(before: DatabaseFiles, now: DatabaseFiles): boolean
     before.walBytes <= now.walBytes;
 }
 
+/**
+ * Whether a database was taken away from beside its log. A new one must not be begun there: SQLite would remove the log, and what is
+ * in it is not in the database that may be put back.
+ */
+export function isAwayFromItsLog(path: string): boolean {
+  return fileAt(path).size === 0 && fileAt(walOf(path)).size > 0;
+}
+
 /** SQLite's log. */
 export function walOf(path: string): string {
   return `${path}-wal`;

@@ -52,7 +52,8 @@ export const HINTS = {
   historyList: "to see them, run: secllama history list",
   auditFromCopy:
     "put it back from a copy; to keep it and begin a new one, move it away with those beside it",
-  auditBack: "put it back, with those beside it; to begin a new one, start secllama serve again",
+  auditBack:
+    "put it back, with those beside it; to begin a new one, move those away too, and start secllama serve again",
   auditAside: "to keep it and begin a new one, move it away, with those beside it that begin alike",
   auditKey: "the host's administrator has it from: secllama audit key",
   serveRuns: "check that it runs: secllama serve",

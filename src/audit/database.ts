@@ -18,6 +18,7 @@ import {
   type DatabaseFiles,
   databaseFiles,
   fileAt,
+  isAwayFromItsLog,
 } from "../database_files.ts";
 import { anotherLog, damaged, failing, isBusy, notOurs, notThere, stillRead } from "./failing.ts";
 import { type LineBytes, readRows, ROWS_SQL, textOf } from "./rows.ts";
@@ -97,6 +98,7 @@ export class AuditDatabase implements Disposable {
   static open(dataDir: string, lookMs = LOOK_MS): AuditDatabase {
     const path = join(dataDir, AUDIT_FILE);
     return failing(path, () => {
+      if (isAwayFromItsLog(path)) throw notThere(path);
       // SQLite gives its other files the mode of the first.
       try {
         Deno.openSync(path, { write: true, createNew: true, mode: 0o600 }).close();

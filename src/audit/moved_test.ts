@@ -37,6 +37,11 @@ Deno.test("audit: while the files are away nothing is recorded; put back, moved 
         assert.equal(await code(log.check()), "audit-failed");
         assert.equal(await code(log.record({ event: "key-rotated" })), "audit-failed");
         assert.throws(() => Deno.statSync(join(rig.folder, AUDIT_FILE)), Deno.errors.NotFound);
+        // A command's: beside what is left of the log it begins no other one.
+        move(away, rig.folder, ["-wal"]);
+        assert.equal(await code(rig.open()), "audit-failed");
+        assert.throws(() => Deno.statSync(join(rig.folder, AUDIT_FILE)), Deno.errors.NotFound);
+        move(rig.folder, away, ["-wal"]);
         back(away, rig.folder, ends);
       }
       await log.check();

@@ -6,7 +6,12 @@
  */
 import { join } from "node:path";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
-import { areTheSame, type DatabaseFiles, databaseFiles } from "../database_files.ts";
+import {
+  areTheSame,
+  type DatabaseFiles,
+  databaseFiles,
+  isAwayFromItsLog,
+} from "../database_files.ts";
 import { SecLlamaError } from "../errors.ts";
 import { ioReason } from "../hints.ts";
 import { DATABASE_NAME } from "./folder.ts";
@@ -100,6 +105,7 @@ export class Database implements Disposable {
     try {
       guarded(() => Deno.mkdirSync(folder, { recursive: true, mode: 0o700 }));
       lock = tryLock(folder);
+      if (guarded(() => isAwayFromItsLog(path))) throw movedAway();
       // SQLite would make it readable for all; the log and its index take after it.
       guarded(() => Deno.openSync(path, { create: true, write: true, mode: 0o600 }).close());
       db = guarded(() => new DatabaseSync(path, { timeout: BUSY_MS }));

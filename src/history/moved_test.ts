@@ -67,6 +67,10 @@ Deno.test("history: what is written while its files are away is refused; moved o
           assert.deepEqual(conversations.map(({ title }) => title).sort(), titles.toSorted());
         }
       }
+      // Another process begins no other one beside what is left of it.
+      Deno.renameSync(at, join(away, "alone"));
+      assert.throws(() => Database.open(folder, () => {}), { code: "history-io" });
+      Deno.renameSync(join(away, "alone"), at);
       // The log alone: nothing of it is lost.
       Deno.renameSync(`${at}-wal`, join(away, "wal"));
       await add("after its log was away");
