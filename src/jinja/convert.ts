@@ -88,7 +88,7 @@ export function codeEscape(point: string): string {
   return code <= 0xffff ? `\\u${hex.padStart(4, "0")}` : `\\U${hex.padStart(8, "0")}`;
 }
 
-const SPACES_AROUND = new RegExp(`^[${SPACE}]+|[${SPACE}]+$`, "g");
+const SPACE_CHAR = new RegExp(`[${SPACE}]`);
 const PREFIXES: Readonly<Record<string, number>> = { b: 2, o: 8, x: 16 };
 
 /** `int(text, base)` @throws {JinjaError} `value` */
@@ -98,7 +98,7 @@ function parseInteger(text: string, base: number): bigint {
   if (base !== 0 && (base < 2 || base > 36)) {
     throw valueError("int() base must be >= 2 and <= 36, or 0");
   }
-  const [, sign, body = ""] = /^([-+]?)(.*)$/s.exec(text.replace(SPACES_AROUND, ""))!;
+  const [, sign, body = ""] = /^([-+]?)(.*)$/s.exec(withoutSpaces(text))!;
   let digits = body.toLowerCase();
   let radix = base;
   const prefix = digits[0] === "0" ? PREFIXES[digits[1] ?? ""] : undefined;
@@ -125,10 +125,25 @@ function parseInteger(text: string, base: number): bigint {
   return sign === "-" ? -value : value;
 }
 
+/** Without the white space around it. By a regular expression, a run within would be looked at from each of its characters. */
+function withoutSpaces(text: string): string {
+  let [start, end] = [0, text.length];
+  while (start < end && SPACE_CHAR.test(text[start]!)) start++;
+  while (start < end && SPACE_CHAR.test(text[end - 1]!)) end--;
+  return text.slice(start, end);
+}
+
+const DIGITS = "\\d+(?:_\\d+)*";
+/** Each digit can belong to one part only: else what is no number is tried in as many ways as it has digits. */
+const FLOAT = new RegExp(
+  `^[-+]?(?:${DIGITS}(?:\\.(?:${DIGITS})?)?|\\.${DIGITS})(?:e[-+]?${DIGITS})?$`,
+  "i",
+);
+
 /** `float(text)` @throws {JinjaError} `value` */
 function parseFloatText(text: string): number {
-  const trimmed = asciiDigits(text.replace(SPACES_AROUND, ""));
-  if (/^[-+]?(\d+(_\d+)*\.?(\d+(_\d+)*)?|\.\d+(_\d+)*)(e[-+]?\d+(_\d+)*)?$/i.test(trimmed)) {
+  const trimmed = asciiDigits(withoutSpaces(text));
+  if (FLOAT.test(trimmed)) {
     return Number(trimmed.replaceAll("_", ""));
   }
   const word = /^([-+]?)(inf|infinity|nan)$/i.exec(trimmed);
