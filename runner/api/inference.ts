@@ -117,8 +117,8 @@ export async function collect(reply: Reply): Promise<CollectedReply> {
     if (event.type === "delta") {
       text += event.text;
       thinking += event.thinking;
-      toolCalls.push(...event.toolCalls);
-      logprobs.push(...event.logprobs);
+      for (const one of event.toolCalls) toolCalls.push(one);
+      for (const one of event.logprobs) logprobs.push(one);
     } else if (event.type === "done") {
       return { text, thinking, toolCalls, logprobs, done: event };
     }

@@ -87,12 +87,13 @@ export class PromptTokenizer {
     const out: Int32Array[] = [];
     const between = new Between(whole, unwanted, { text, controls: this.#controls });
     let at = 0;
+    // One by one: as arguments, a hundred thousand would be more than a stack holds.
     for (const { id, from, to } of wanted) {
-      out.push(...yield* between.tokens(at, from));
+      for (const piece of yield* between.tokens(at, from)) out.push(piece);
       if (id >= 0) out.push(Int32Array.of(id));
       at = to;
     }
-    out.push(...yield* between.tokens(at, whole.length));
+    for (const piece of yield* between.tokens(at, whole.length)) out.push(piece);
     return joined(out);
   }
 }

@@ -93,6 +93,14 @@ const whole = (parts: readonly PromptPart[]) => parts.map((part) => part.text).j
 const words = (random: () => number, list: readonly string[]) =>
   Array.from({ length: 1 + Math.floor(random() * 8) }, () => pick(random, list)).join("");
 
+Deno.test("prompt tokens: more tags in a user's text than a stack holds", () =>
+  withMade(undefined, (vocabulary) => {
+    const parts = [{ text: "<tool_call>".repeat(140_000), special: false }];
+    const tokens = vocabulary.tokenizePrompt(parts, { bos: false, always: true });
+    const control = vocabulary.tokenize("<tool_call>", { special: true })[0];
+    assert.ok(tokens.length > 140_000 && !tokens.includes(control!));
+  }));
+
 for (const [name, run] of VOCABULARIES) {
   Deno.test(`prompt tokens: what llama.cpp makes of the whole, token by token (${name})`, () =>
     run((vocabulary) => {

@@ -218,8 +218,10 @@ export class Vision {
     for (let index = 0; index < count; index++) {
       const pointer = mtmd.mtmd_input_chunks_get(list, BigInt(index));
       const type = mtmd.mtmd_input_chunk_get_type(pointer);
-      if (type === CHUNK.text) tokens.push(...this.#textTokens(pointer));
-      else {
+      if (type === CHUNK.text) {
+        // One by one: as arguments, those of a long context would be more than a stack holds.
+        for (const token of this.#textTokens(pointer)) tokens.push(token);
+      } else {
         const cells = Number(mtmd.mtmd_input_chunk_get_n_tokens(pointer));
         if (cells > this.#batchSize && mtmd.mtmd_decode_use_non_causal(this.#context, pointer)) {
           throw new SecLlamaError(
