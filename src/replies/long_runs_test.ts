@@ -60,11 +60,9 @@ const TAGGED: readonly string[] = [
 ];
 const BEGINNINGS: readonly (readonly [text: string, template?: string])[] = [
   ...TAGGED.map((text) => [text] as const),
+  // Not a header without an end: what is held of it is copied with each piece.
   ...[
-    "",
-    "analysis",
     "commentary to=functions.add<|message|>",
-    "commentary to=",
     "final<|message|>",
   ]
     .map((text) => [`<|channel|>${text}`, HARMONY] as const),
