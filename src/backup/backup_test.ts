@@ -219,6 +219,28 @@ Deno.test("backup: to another machine, and over a host that has gone on since", 
     await isWhole(first);
   }));
 
+Deno.test("backup: beside a host whose keys are in the same store, a restore into another folder stops nobody unasked", () =>
+  withFolder(async (folder) => {
+    const path = join(folder, "host.backup");
+    const first = await filled(join(folder, "first"));
+    await backUp(first, path);
+    const { store } = first;
+    const dataDir = join(folder, "second");
+    await Deno.mkdir(dataDir);
+    const second: Host = {
+      ...{ dataDir, store, stateDir: `${dataDir}-state`, manager: managerAt(dataDir, store) },
+    };
+    const error = await restore(second, path).catch((error) => error);
+    assert.equal(error.code, "key-already-initialised");
+    assert.match(error.message, /of generation 2/);
+    assert.match(error.hint, /--replace/);
+    await isWhole(first);
+    const done = await restore(second, path, { replace: true });
+    assert.match(done.superseded.join(), /^keys of generation 3 in the key store$/);
+    await isWhole(second);
+    assert.equal(await code(first.manager.read()), "key-corrupt", "what it was asked about");
+  }));
+
 Deno.test("backup: a wrong passphrase, a cut, changed, longer or newer one changes nothing", () =>
   withFolder(async (folder) => {
     const path = join(folder, "host.backup");

@@ -72,6 +72,11 @@ export async function restoreBySteps(
         ? []
         : differences(await summaryOf(o.dataDir), await summaryOf(staging));
       if (there.length > 0 && !o.replace) throw notEmpty(o.dataDir, superseded);
+      const used = keyset !== undefined && "store" in o.keys && there.length === 0 && !half
+        ? await keyset.generationIn(o.keys.store)
+        : undefined;
+      if (used !== undefined && !o.replace) throw inUse(used);
+      if (used !== undefined) superseded.push(`keys of generation ${used} in the key store`);
       // It may be where this user may not write: then nothing has been changed yet.
       const { policy, otherPolicy } = await putPolicy(staging, index);
       step("mark");
@@ -222,6 +227,18 @@ async function forgetMarks(stateDir: string | undefined, hid: string): Promise<v
       if (!(error instanceof Deno.errors.NotFound)) throw ioError("remove", name, error);
     });
   }
+}
+
+/** Its newer head would make every other folder's keyset an older one. */
+function inUse(gen: number): SecLlamaError {
+  return new SecLlamaError(
+    "key-already-initialised",
+    `the key store has a host's keys already, of generation ${gen}: a host with another data folder that uses them would stop`,
+    {
+      hint: "give the same command with --replace if that folder is gone, or another key store: " +
+        "--key-file, or SECLLAMA_PROFILE",
+    },
+  );
 }
 
 function notEmpty(dataDir: string, superseded: readonly string[]): SecLlamaError {

@@ -102,7 +102,7 @@ const restoreCommand: Command = {
   },
   details:
     `Everything is checked before anything is changed. Where something is there already, it says what would be superseded, and
-does it with --replace only. serve and proxy must not run. A restore that was killed is to be run again; nothing else runs before.
+does it with --replace only; so it is where the key store has a host's keys. serve and proxy must not run. A restore that was killed is to be run again; nothing else runs before.
 \n${EXIT_CODES}`,
   async run(context) {
     const path = context.positionals[0]!;

@@ -2,6 +2,7 @@
 import type { Bytes } from "../../bytes.ts";
 import { utf8 } from "../../bytes.ts";
 import { SecLlamaError } from "../../errors.ts";
+import type { KeyStore } from "../stores/store.ts";
 import { SecretMap } from "../../secret.ts";
 import { parseClientList } from "../clients/client_list.ts";
 import { adoptPairings } from "../clients/pairings.ts";
@@ -26,6 +27,8 @@ export interface CheckedKeyset extends Disposable {
   readonly active: string;
   /** How many pairings with gateways come with it. */
   readonly pairings: number;
+  /** The generation that the store has keys of already; undefined: none, or what says it cannot be read. */
+  generationIn(store: KeyStore): Promise<number | undefined>;
   /**
    * Puts it in the place of whatever is there, with a generation above both. Keys that the store has besides stay in it. The caller
    * holds the lock, and has put the list of clients where it belongs.
@@ -53,6 +56,9 @@ export async function checkKeyset(
       gen: manifest.gen,
       active,
       pairings: pairings.size,
+      async generationIn(store) {
+        return (await readHead(store).catch(() => null))?.gen;
+      },
       async put(place) {
         const { store, profile } = place;
         await storeKeys(store, keys);
