@@ -103,8 +103,8 @@ export class HarmonyReader implements ReplyReader {
   #body: Body = { kind: "text" };
   #strings = new Strings();
   #calls = 0;
-  /** Where the header's end is looked for next. */
-  #from = 0;
+  /** Of a header whose end has not come, all but what is held. */
+  readonly #header: string[] = [];
 
   constructor(tools: readonly Tool[]) {
     this.#tools = new Set(tools.map((tool) => tool.name));
@@ -152,10 +152,16 @@ export class HarmonyReader implements ReplyReader {
         return false;
       }
       case "header": {
-        const end = this.#held.indexOf(MESSAGE, this.#from);
-        this.#from = end < 0 ? Math.max(0, this.#held.length - MESSAGE.length) : 0;
-        if (end < 0) return false;
-        this.#body = this.#bodyOf(this.#held.slice(0, end));
+        const end = this.#held.indexOf(MESSAGE);
+        if (end < 0) {
+          // Looking into it makes one text of it: what can hold no beginning of the mark is put away, or each piece would copy all.
+          const keep = Math.max(0, this.#held.length - MESSAGE.length + 1);
+          this.#header.push(this.#held.slice(0, keep));
+          this.#held = this.#held.slice(keep);
+          return false;
+        }
+        this.#body = this.#bodyOf(this.#header.join("") + this.#held.slice(0, end));
+        this.#header.length = 0;
         this.#strings = new Strings();
         this.#held = this.#held.slice(end + MESSAGE.length);
         this.#state = "body";

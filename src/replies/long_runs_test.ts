@@ -60,9 +60,11 @@ const TAGGED: readonly string[] = [
 ];
 const BEGINNINGS: readonly (readonly [text: string, template?: string])[] = [
   ...TAGGED.map((text) => [text] as const),
-  // Not a header without an end: what is held of it is copied with each piece.
   ...[
+    "",
+    "analysis",
     "commentary to=functions.add<|message|>",
+    "commentary to=",
     "final<|message|>",
   ]
     .map((text) => [`<|channel|>${text}`, HARMONY] as const),
@@ -117,6 +119,11 @@ for (
     "openings in what is read once more": {
       text: `<tool_call>{"x":"${run("functools", 900_000)}"}`,
       way: "one piece",
+    },
+    "a header that never ends": {
+      text: `<|channel|>commentary to=${run("😀", 400_000)}`,
+      way: "pieces",
+      template: HARMONY,
     },
     "a call's body that is none": {
       text: `<|channel|>commentary to=functions.add<|message|>${run("a", 400_000)}`,
