@@ -51,7 +51,11 @@ async function afterLastWords(): Promise<never> {
   send({ t: "failed", code: error.code, message: error.message });
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise((resolve) => timer = setTimeout(resolve, LAST_WORDS_MS));
-  await Promise.race([Promise.allSettled(under), late]);
+  // What was in the pipe before the gateway knew comes, too.
+  const told = (async () => {
+    do await Promise.allSettled(under); while (under.size > 0);
+  })();
+  await Promise.race([told, late]);
   clearTimeout(timer);
   fatal(error);
 }

@@ -42,6 +42,12 @@ export function isAwayFromItsLog(path: string): boolean {
   return fileAt(path).size === 0 && fileAt(walOf(path)).size > 0;
 }
 
+/** Whether another database was put beside the log of the one before: SQLite would take that log's pages for the new one's. */
+export function isBesideAnothersLog(before: DatabaseFiles, now: DatabaseFiles): boolean {
+  const [wal] = now.beside;
+  return now.file !== before.file && now.walBytes > 0 && wal === before.beside[0];
+}
+
 /** SQLite's log. */
 export function walOf(path: string): string {
   return `${path}-wal`;

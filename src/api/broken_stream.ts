@@ -10,23 +10,32 @@ import { dialectOf, routeOf, ROUTES } from "./routes.ts";
 
 const LF = 10;
 /** What a piece of a stream ends with, where something may follow. */
-const ENDS: { readonly [type: string]: readonly number[] } = {
-  [NDJSON_TYPE]: [LF],
-  [EVENT_STREAM_TYPE]: [LF, LF],
-};
+const ENDS: ReadonlyMap<string, readonly number[]> = new Map([
+  [NDJSON_TYPE, [LF]],
+  [EVENT_STREAM_TYPE, [LF, LF]],
+]);
+
+/** The answer whose body it is. */
+interface Answered {
+  /** Its content type. */
+  readonly type: string | null;
+  /** That was asked for. */
+  readonly path: string;
+  /** Its id in Anthropic's dialect. */
+  readonly requestId?: string | null | undefined;
+}
 
 /**
  * The body, and after a failure an error of the path's dialect before the failure itself. A body that is no stream of lines or of
  * events, and one that fails within a line, are as they were.
  *
- * @param type The answer's content type.
  * @example `data: {"choices":[…]}` … → `data: {"error":{"message":"the runner broke off the reply",…},"code":"truncated"}`, then the error.
  */
 export function brokenInWords(
   body: ReadableStream<Uint8Array>,
-  { type, path }: { readonly type: string | null; readonly path: string },
+  { type, path, requestId }: Answered,
 ): ReadableStream<Uint8Array> {
-  const end = ENDS[type ?? ""];
+  const end = ENDS.get(type ?? "");
   if (end === undefined) return body;
   const reader = body.getReader();
   /** The last bytes that went out, as many as an end has. Before the first, something may follow. */
@@ -45,7 +54,7 @@ export function brokenInWords(
         const tells = error instanceof SecLlamaError && end.every((byte, at) => byte === last[at]);
         if (!tells) throw error;
         failure = { error };
-        controller.enqueue(errorPiece(error, type!, path));
+        controller.enqueue(errorPiece(error, { type, path, requestId }));
       }
     },
     cancel: (reason) => reader.cancel(reason),
@@ -53,9 +62,12 @@ export function brokenInWords(
 }
 
 /** An error as a line, or as an event. */
-function errorPiece(error: SecLlamaError, type: string, path: string): Bytes {
+function errorPiece(error: SecLlamaError, { type, path, requestId }: Answered): Bytes {
   const dialect = dialectOf(path);
-  const document = errorDocument(error, dialect, { row: routeOf(path) });
+  const document = errorDocument(error, dialect, {
+    row: routeOf(path),
+    requestId: requestId ?? undefined,
+  });
   if (type === NDJSON_TYPE) return utf8(`${JSON.stringify(document)}\n`);
   // The events of these have names, and say them in their data too.
   const named = dialect === "anthropic" || routeOf(path) === ROUTES.openaiResponses;

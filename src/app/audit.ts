@@ -205,8 +205,11 @@ class Recorder implements ServeAudit {
     for (const key of this.#refusals.keys()) this.#tell(key);
     await Promise.all(this.#later);
     await this.note("serve-stopped").catch(() => {});
-    await this.#log.close();
-    await Promise.all(this.#sinks.map((sink) => sink.close()));
+    try {
+      await this.#log.close();
+    } finally {
+      await Promise.all(this.#sinks.map((sink) => sink.close()));
+    }
   }
 
   /** How many more there were since the line on the first. */

@@ -19,11 +19,12 @@ import {
   databaseFiles,
   fileAt,
   isAwayFromItsLog,
+  isBesideAnothersLog,
 } from "../database_files.ts";
+import { SecLlamaError } from "../errors.ts";
 import { anotherLog, damaged, failing, isBusy, notOurs, notThere, stillRead } from "./failing.ts";
 import { type LineBytes, readRows, ROWS_SQL, textOf } from "./rows.ts";
 import { BUSY_MS, idOf, prepare, takeUp } from "./tables.ts";
-import { sameBytes } from "./head.ts";
 import { HASH_BYTES } from "./tree.ts";
 
 /** Its name in the data folder. */
@@ -79,6 +80,8 @@ export class AuditDatabase implements Disposable {
   #files: DatabaseFiles | undefined;
   #lookedMs = -Infinity;
   #lookMs = LOOK_MS;
+  /** Files that were refused, and why, until there are others. */
+  #refused: { readonly files: DatabaseFiles; readonly error: unknown } | undefined;
   /** How often it was opened anew. */
   #reopened = 0;
   readonly #statements = new Map<string, StatementSync>();
@@ -123,12 +126,9 @@ export class AuditDatabase implements Disposable {
   static read(dataDir: string): AuditDatabase | undefined {
     const path = join(dataDir, AUDIT_FILE);
     return failing(path, () => {
-      try {
-        Deno.statSync(path);
-      } catch (error) {
-        if (error instanceof Deno.errors.NotFound) return undefined;
-        throw error;
-      }
+      // SQLite would remove the log of one that was taken away.
+      if (isAwayFromItsLog(path)) throw notThere(path);
+      if (fileAt(path).file === "") return undefined;
       const db = new DatabaseSync(path, { readOnly: true });
       try {
         db.exec(`PRAGMA busy_timeout=${BUSY_MS}`);
@@ -209,13 +209,26 @@ export class AuditDatabase implements Disposable {
   #inPlace(): void {
     if (this.#db.isOpen && this.isInPlace) return;
     const there = databaseFiles(this.path);
+    const known = this.#refused;
+    if (known !== undefined && areSameFiles(known.files, there)) throw known.error;
+    try {
+      this.#takeUp(there);
+      this.#refused = undefined;
+    } catch (error) {
+      const isBroken = error instanceof SecLlamaError && error.code === "audit-broken";
+      if (isBroken) this.#refused = { files: there, error };
+      throw error;
+    }
+  }
+
+  #takeUp(there: DatabaseFiles): void {
     // What was closed last would write SQLite's log into a file that is damaged. Of other files this one's hands must be off first.
     if (!this.#db.isOpen || !areTheSame(this.#files!, there)) this.#close();
-    if (there.file === "") throw notThere(this.path);
+    if (there.file === "" || isAwayFromItsLog(this.path)) throw notThere(this.path);
+    if (isBesideAnothersLog(this.#files!, there)) throw anotherLog(this.path);
     const db = new DatabaseSync(this.path);
     try {
-      const id = takeUp(db, this.path);
-      if (id === undefined || !sameBytes(id, this.id)) throw anotherLog(this.path);
+      if (!takeUp(db, this.path, this.id)) throw anotherLog(this.path);
       db.exec(`PRAGMA busy_timeout=${TRY_MS}`);
     } catch (error) {
       db.close();

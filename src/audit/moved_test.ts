@@ -93,6 +93,49 @@ Deno.test("audit: another log, none, or an earlier copy in the place of a log th
     assert.deepEqual((await rig.verify()).problems, []);
   }));
 
+Deno.test("audit: what is put beside the log's own -wal gets none of its pages, and takes none of them away", () =>
+  withLog(async (rig) => {
+    const log = await rig.open({ lookMs: 0 });
+    const [away, other] = [join(rig.folder, "away"), join(rig.folder, "other")];
+    Deno.mkdirSync(away);
+    Deno.mkdirSync(other);
+    AuditDatabase.open(other)[Symbol.dispose]();
+    const at = join(rig.folder, AUDIT_FILE);
+    const wal = () => Deno.readFileSync(`${at}-wal`);
+    const foreign = Deno.readFileSync(join(other, AUDIT_FILE));
+    const instead: Record<string, () => void> = {
+      "nothing": () => {},
+      "an empty file": () => Deno.writeTextFileSync(at, ""),
+      "another log": () => Deno.writeFileSync(at, foreign),
+      "no database": () => Deno.writeTextFileSync(at, "no database ".repeat(999)),
+    };
+    for (const [name, put] of Object.entries(instead)) {
+      await log.record({ event: "key-rotated" });
+      const before = wal();
+      move(rig.folder, away, [""]);
+      put();
+      const there = name === "nothing" ? undefined : Deno.readFileSync(at);
+      for (let i = 0; i < 2; i++) {
+        await assert.rejects(log.check(), SecLlamaError, name);
+        await assert.rejects(log.record({ event: "key-rotated" }), SecLlamaError, name);
+        if (name === "nothing" || name === "an empty file") {
+          assert.throws(() => AuditDatabase.read(rig.folder), { code: "audit-failed" }, name);
+          assert.throws(() => AuditDatabase.open(rig.folder), { code: "audit-failed" }, name);
+        }
+      }
+      assert.deepEqual(wal(), before, `${name}: its log is as it was`);
+      if (there !== undefined) {
+        assert.deepEqual(Deno.readFileSync(at), there, `${name}: so is that`);
+      }
+      move(away, rig.folder, [""]);
+      await log.check();
+    }
+    await log.close();
+    assert.deepEqual((await rig.verify()).problems, []);
+    using db = AuditDatabase.read(rig.folder)!;
+    assert.equal(db.size() >= Object.keys(instead).length, true);
+  }));
+
 Deno.test("audit: a file that was cut under a log, and is written over with what was there, is whole", () =>
   withLog(async (rig) => {
     await rig.fill(100);

@@ -1,6 +1,7 @@
 /** The tables of the audit log's file, and the log's id. */
 import type { DatabaseSync } from "node:sqlite";
 import type { Bytes } from "../bytes.ts";
+import { sameBytes } from "./head.ts";
 import { damaged, notOurs, otherVersion } from "./failing.ts";
 
 /** 2: the number in a line's tag has seven bytes. */
@@ -23,14 +24,19 @@ const MORE_TABLES =
 /** How this program writes. */
 const WRITING = "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA secure_delete=ON";
 
-/** A file that came in place of one that was written: its log's id; undefined: it has none. @throws {SecLlamaError} `audit-broken`. */
-export function takeUp(db: DatabaseSync, path: string): Bytes | undefined {
+/**
+ * Takes up a file that came in place of one that was written. Nothing is written into one that is not ours.
+ * @param id Of our log. @returns Whether it is that log. @throws {SecLlamaError} `audit-broken`.
+ */
+export function takeUp(db: DatabaseSync, path: string, id: Bytes): boolean {
   // Nothing of ours waits long for a lock in the middle of its work.
   db.exec("PRAGMA busy_timeout=100");
   const { quick_check: said } = db.prepare("PRAGMA quick_check(1)").get()!;
   if (said !== "ok") throw damaged(path);
+  const found = idOf(db, path);
+  if (found === undefined || !sameBytes(found, id)) return false;
   db.exec(WRITING);
-  return idOf(db, path);
+  return true;
 }
 
 /** Makes the tables where there are none. Returns the log's id. */

@@ -287,6 +287,9 @@ export class AuditWriter implements Disposable {
     await this.#db.transaction(() => {
       // Another process may have done it.
       if (this.#db.epochs().at(-1)?.kid !== kid) return;
+      // Or it is an earlier copy: nothing is signed in it.
+      const size = this.#db.size();
+      if (size < this.#most) throw this.#fromEarlier(size, this.#most);
       if (old === undefined && this.#hasSigned(active.signing.publicKey)) {
         throw this.#broken(`it says that it is under the key ${kid}, and its heads are of another`);
       }

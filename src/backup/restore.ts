@@ -82,7 +82,10 @@ export async function restoreBySteps(
       step("mark");
       const mark = join(o.dataDir, RESTORING);
       await writeFileAtomically(mark, utf8(JSON.stringify({ v: 1 }) + "\n"));
-      const kept = await moveAway(o.dataDir, there, step);
+      // A log whose database is gone would be taken for the one of the database that comes.
+      const come = index.entries.map(({ name }) => name).filter((name) => !there.includes(name));
+      const logs = await Promise.all(come.map((name) => besideOf(o.dataDir, name)));
+      const kept = await moveAway(o.dataDir, [...there, ...logs.flat()], step);
       await putFiles(staging, o.dataDir, index, step);
       step("marks");
       await forgetMarks(o.stateDir, index.hid);

@@ -10,7 +10,9 @@ import {
   areTheSame,
   type DatabaseFiles,
   databaseFiles,
+  fileAt,
   isAwayFromItsLog,
+  isBesideAnothersLog,
 } from "../database_files.ts";
 import { SecLlamaError } from "../errors.ts";
 import { ioReason } from "../hints.ts";
@@ -129,7 +131,11 @@ export class Database implements Disposable {
     const there = guarded(() => databaseFiles(path));
     if (this.#db.isOpen && areTheSame(this.#files, there)) return;
     this.#close();
-    if (there.file === "") throw movedAway();
+    if (
+      there.file === "" || guarded(() => isAwayFromItsLog(path)) ||
+      isBesideAnothersLog(this.#files, there)
+    ) throw movedAway();
+    this.#files = there;
     this.#db = guarded(() => new DatabaseSync(path, { timeout: BUSY_MS }));
     try {
       if (this.row("SELECT 1 FROM sqlite_schema LIMIT 1") === undefined) {
@@ -240,8 +246,11 @@ export class Database implements Disposable {
    * @throws {SecLlamaError} `history-busy` if another process writes, `disk-full`, `history-corrupt`.
    */
   transaction<T>(change: () => T): T {
+    this.#mustBeOpen();
     this.claim();
     if (this.#db.isTransaction) return change();
+    const { file } = guarded(() => fileAt(join(this.#folder, DATABASE_NAME)));
+    if (file !== this.#files.file) throw movedAway();
     this.#exec("BEGIN IMMEDIATE");
     try {
       const result = change();
@@ -277,11 +286,18 @@ export class Database implements Disposable {
     this.#traces = false;
   }
 
+  /** Work that was under way when its file was moved away ends: another question has closed it. */
+  #mustBeOpen(): void {
+    if (!this.#db.isOpen) throw movedAway();
+  }
+
   #exec(sql: string): void {
+    this.#mustBeOpen();
     guarded(() => this.#db.exec(sql));
   }
 
   #statement(sql: string): StatementSync {
+    this.#mustBeOpen();
     let statement = this.#statements.get(sql);
     if (statement === undefined) {
       statement = this.#db.prepare(sql);

@@ -71,6 +71,16 @@ Deno.test("history: what is written while its files are away is refused; moved o
       Deno.renameSync(at, join(away, "alone"));
       assert.throws(() => Database.open(folder, () => {}), { code: "history-io" });
       Deno.renameSync(join(away, "alone"), at);
+      // What is put beside the log of the one before is refused, and the log stays as it is.
+      for (const put of ["", "no database ".repeat(999)]) {
+        const log = Deno.readFileSync(`${at}-wal`);
+        Deno.renameSync(at, join(away, "alone"));
+        Deno.writeTextFileSync(at, put);
+        for (let i = 0; i < 2; i++) assert.equal(await code(history.list()), "history-io");
+        assert.deepEqual(Deno.readFileSync(`${at}-wal`), log);
+        Deno.renameSync(join(away, "alone"), at);
+        assert.equal((await history.list()).total, titles.length);
+      }
       // The log alone: nothing of it is lost.
       Deno.renameSync(`${at}-wal`, join(away, "wal"));
       await add("after its log was away");

@@ -73,10 +73,16 @@ export function capturing(body: Code, use: (activation: Activation, text: Value)
     runtime.out = [];
     return outer;
   }, (a, outer, signal) => {
-    const text = a.runtime.captured();
-    a.runtime.out = outer;
-    if (signal === undefined) use(a, text);
-    return signal;
+    try {
+      // What a `break` leaves is never joined.
+      if (signal !== undefined) return signal;
+      const text = a.runtime.captured();
+      a.runtime.out = outer;
+      use(a, text);
+      return signal;
+    } finally {
+      a.runtime.out = outer;
+    }
   });
 }
 

@@ -217,10 +217,17 @@ async function sealed(
   const ignored = readIgnored(answer.headers);
   if (ignored.length > 0) headers[IGNORED_HEADER] = writeIgnored(ignored);
   const type = answer.headers.get("content-type");
-  return new Response(answer.body && brokenInWords(answer.body, { type, path: route.path }), {
-    status: answer.status,
-    headers: { ...headers, "secllama-sealed": "1" },
-  });
+  return new Response(
+    answer.body && brokenInWords(answer.body, {
+      type,
+      path: route.path,
+      requestId: answer.headers.get("request-id"),
+    }),
+    {
+      status: answer.status,
+      headers: { ...headers, "secllama-sealed": "1" },
+    },
+  );
 }
 
 /** @throws {SecLlamaError} `bad-request` for what is no challenge, `not-found` where nothing can be proven. */

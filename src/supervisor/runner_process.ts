@@ -196,6 +196,11 @@ export class RunnerProcess implements KeyReceiver {
     return this.#state;
   }
 
+  /** It has said that it ends. */
+  get isLeaving(): boolean {
+    return this.#lastWords !== undefined;
+  }
+
   open(head: OpenHead): Exchange {
     return this.#pipe.open(head);
   }

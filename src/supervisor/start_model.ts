@@ -233,7 +233,7 @@ export class ModelStarter {
         silenceMs: config.runnerTimeoutMs,
         logger,
       });
-      if (this.#owner.stopped() || runner.state !== "ready") {
+      if (this.#owner.stopped() || runner.state !== "ready" || runner.isLeaving) {
         await runner.kill();
         throw new SecLlamaError("runner-died", "the model's runner ended before it answered");
       }

@@ -93,6 +93,7 @@ const REPORTED: readonly string[] = [
   "{% call(q) namespace(x=1) %}{% endcall %}{{ raise_exception('later') }}",
   "{% macro m() %}{% call namespace(x=1) %}{% endcall %}{% endmacro %}{{ m() }}{{ 1 / 0 }}",
   "{% set x %}{% call namespace(x=1) %}{% endcall %}{% endset %}{{ 1 / 0 }}",
+  "{% for x in [1] %}{% set y %}{% call namespace(x=1) %}{% endcall %}{% break %}{% endset %}{% endfor %}ok",
   "{% filter length %}abc{% endfilter %}{{ 1 / 0 }}",
 ];
 

@@ -57,7 +57,8 @@ export async function* ask(post: Post, body: ChatBody, signal: AbortSignal): Asy
   for await (const line of lines(response.body!)) {
     const event = JSON.parse(line);
     if (typeof event.error === "string") {
-      throw new SecLlamaError("internal", "the answer was cut short");
+      // As of an answer that is none: the code, the text and the hint, bounded.
+      throw await readError(Response.json(event, { status: 502 }));
     }
     const { thinking, content } = event.message ?? {};
     if (typeof thinking === "string" && thinking !== "") yield { kind: "thinking", text: thinking };

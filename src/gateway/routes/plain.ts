@@ -81,6 +81,10 @@ async function plain(
   });
   const { status, headers: given } = answer;
   const type = given.get("content-type");
-  const body = answer.body && brokenInWords(answer.body, { type, path: route.path });
+  const body = answer.body && brokenInWords(answer.body, {
+    type,
+    path: route.path,
+    requestId: given.get("request-id"),
+  });
   return new Response(body, { status, headers: given });
 }
