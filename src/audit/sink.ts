@@ -7,7 +7,8 @@ import { utf8, utf8Decode } from "../bytes.ts";
 import { SecLlamaError } from "../errors.ts";
 import { writeFileAtomically } from "../keys/mod.ts";
 import { refuseNewer } from "../newer_file.ts";
-import { AuditDatabase } from "./database.ts";
+import { AUDIT_FILE, AuditDatabase } from "./database.ts";
+import { notThere } from "./failing.ts";
 
 /** Lines of other processes are looked for so often, ms. */
 export const POLL_MS = 5_000;
@@ -39,17 +40,24 @@ export class SinkPosition {
     return this.#next;
   }
 
-  /** The number of the first line that was not sent; of another log, 0. @throws {SecLlamaError} `key-corrupt` for a newer version's. */
+  /**
+   * The number of the first line that was not sent; of another log, 0.
+   * @throws {SecLlamaError} `key-corrupt` for a newer version's; `audit-failed`, `audit-broken` while the log that it was noted of is away
+   * or cannot be read: all of it would be sent again.
+   */
   async read(): Promise<number> {
+    let noted: { readonly log?: unknown; readonly next?: unknown } = {};
     try {
       const value = JSON.parse(utf8Decode(await Deno.readFile(this.#path)));
       refuseNewer(this.#path, value, 1);
-      const { log, next } = value;
-      this.#next = log === this.#log() && Number.isSafeInteger(next) ? next : 0;
+      noted = Object(value);
     } catch (error) {
       if (error instanceof SecLlamaError && error.code === "key-corrupt") throw error;
-      this.#next = 0;
     }
+    const log = this.#log();
+    if (log === "" && noted.log !== undefined) throw notThere(join(this.#dataDir, AUDIT_FILE));
+    const { next } = noted;
+    this.#next = log === noted.log && Number.isSafeInteger(next) ? Number(next) : 0;
     return this.#next;
   }
 

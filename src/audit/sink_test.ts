@@ -1,6 +1,9 @@
 /** How a sink waits while its server is away. */
 import assert from "node:assert/strict";
-import { SinkClock } from "./sink.ts";
+import { join } from "node:path";
+import { AUDIT_FILE } from "./database.ts";
+import { SinkClock, SinkPosition } from "./sink.ts";
+import { withLog } from "./testing.ts";
 
 /** A server that is away `fails` times; how often it had been asked when `wakes` new lines had come. */
 async function askedAfter(wakes: number, fails: number) {
@@ -35,3 +38,20 @@ Deno.test("sinks: new lines do end the wait for new lines", async () => {
   clock.wake();
   await waiting;
 });
+
+Deno.test("sinks: what was sent is not forgotten while the log is away", () =>
+  withLog(async (rig) => {
+    await rig.fill(5);
+    const position = () => new SinkPosition(rig.folder, "sink.json", 10);
+    assert.equal(await position().read(), 0, "nothing was noted");
+    await position().keep(3);
+    const at = join(rig.folder, AUDIT_FILE);
+    Deno.renameSync(at, `${at}.away`);
+    await assert.rejects(position().read(), { code: "audit-failed" });
+    Deno.writeTextFileSync(at, "no database ".repeat(99));
+    await assert.rejects(position().read(), { code: "audit-broken" });
+    Deno.renameSync(`${at}.away`, at);
+    assert.equal(await position().read(), 3);
+    await Deno.writeTextFile(join(rig.folder, "sink.json"), "no JSON");
+    assert.equal(await position().read(), 0);
+  }));
