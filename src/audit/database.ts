@@ -224,8 +224,9 @@ export class AuditDatabase implements Disposable {
   #takeUp(there: DatabaseFiles): void {
     // What was closed last would write SQLite's log into a file that is damaged. Of other files this one's hands must be off first.
     if (!this.#db.isOpen || !areTheSame(this.#files!, there)) this.#close();
-    if (there.file === "" || isAwayFromItsLog(this.path)) throw notThere(this.path);
-    if (isBesideAnothersLog(this.#files!, there)) throw anotherLog(this.path);
+    if (
+      there.file === "" || isAwayFromItsLog(this.path) || isBesideAnothersLog(this.#files!, there)
+    ) throw notThere(this.path);
     const db = new DatabaseSync(this.path);
     try {
       if (!takeUp(db, this.path, this.id)) throw anotherLog(this.path);
