@@ -1,6 +1,8 @@
 /**
  * What the record and the limits of a firm add to a message and to each token of its reply, at the gateway: the same exchanges through
- * the same relay, with and without them, in turn, in one run. A token is a frame of 64 bytes.
+ * the same relay, with and without them, in turn, in one run; and once more with a receipt, its MACs over 2 KiB each way included. A
+ * token is a frame of 64 bytes. A runner makes the MACs without a compiler: `--v8-flags=--jitless` on this whole program shows what
+ * they cost there.
  *
  *     deno run -A bench/firm_reply_bench.ts [ROUNDS]        default 2000
  */
@@ -8,6 +10,8 @@ import { countUsed, type GatewayAudit, recordedExchange } from "../src/gateway/a
 import { SEALED_TYPE } from "../src/api/media_types.ts";
 import { relay } from "../src/gateway/relay.ts";
 import type { UsedTokens } from "../src/api/pipe_messages.ts";
+import { receiptId, receiptMac } from "../src/api/receipt_mac.ts";
+import type { ReceiptWord } from "../src/supervisor/runner_process.ts";
 import { withLog } from "../src/audit/testing.ts";
 import { Limiter } from "../src/firm/limiter.ts";
 import { UsageFile } from "../src/firm/usage_file.ts";
@@ -20,6 +24,11 @@ import { median } from "./median.ts";
 /** Tokens of a short and of a long reply. */
 const [SHORT, LONG] = [1, 257];
 const TOKEN = new Uint8Array(64);
+/** Of a request, and of a reply, that there is a receipt of. */
+const BODY = new Uint8Array(2_048);
+/** What an exchange is asked with. */
+const KINDS = ["bare", "recorded", "receipted"] as const;
+type Kind = typeof KINDS[number];
 const ROLE: Role = {
   name: "staff",
   requestsPerMinute: 1_000_000,
@@ -29,7 +38,11 @@ const ROLE: Role = {
 };
 
 /** A gateway's pipe, joined in memory to a runner that answers with as many tokens as the request's first byte pair says. */
-function joined(tokens: () => number, used: (tokens: UsedTokens) => void): Pipe {
+function joined(
+  tokens: () => number,
+  used: (tokens: UsedTokens) => void,
+  receipt: () => void,
+): Pipe {
   const [toRunner, toGateway] = [1, 2].map(() =>
     new TransformStream<Uint8Array, Uint8Array>(undefined, { highWaterMark: 1 << 20 })
   ) as [TransformStream<Uint8Array>, TransformStream<Uint8Array>];
@@ -54,6 +67,7 @@ function joined(tokens: () => number, used: (tokens: UsedTokens) => void): Pipe 
       const count = tokens();
       for (let i = 0; i < count; i++) await exchange.write(TOKEN);
       used({ prompt: 20, reply: count });
+      receipt();
       await exchange.end();
     },
   });
@@ -73,19 +87,31 @@ await withLog(async (rig) => {
     refused() {},
   };
   let [count, told] = [SHORT, (_: UsedTokens) => {}];
-  const pipe = joined(() => count, (tokens) => told(tokens));
+  let kind: Kind = "bare";
+  let toldReceipt = (_: ReceiptWord) => {};
+  const pipe = joined(() => count, (tokens) => told(tokens), () => {
+    if (kind === "receipted") toldReceipt(receiptWord());
+  });
   const model = {
     name: "demo:latest",
     digest: `sha256:${"91defb40".repeat(8)}`,
     isolation: { level: "strict" },
     runner: {
-      onSaid: (_: Exchange, { used }: { used: (tokens: UsedTokens) => void }) => told = used,
+      onSaid(
+        _: Exchange,
+        said: { used(tokens: UsedTokens): void; receipt(word: ReceiptWord): void },
+      ) {
+        told = said.used;
+        toldReceipt = said.receipt;
+      },
     },
   } as unknown as LoadedModel;
   const who = { client: label("client-1"), client_id: label("0".repeat(16)) };
   /** One exchange, µs. */
-  const exchange = async (tokens: number, firm: boolean): Promise<number> => {
+  const exchange = async (tokens: number, as: Kind): Promise<number> => {
+    const firm = as !== "bare";
     count = tokens;
+    kind = as;
     told = () => {};
     const started = performance.now();
     if (firm) await audit.admit();
@@ -115,24 +141,34 @@ await withLog(async (rig) => {
   const times = new Map<string, number[]>();
   for (let i = -50; i < rounds; i++) {
     for (const tokens of [SHORT, LONG]) {
-      for (const firm of i % 2 === 0 ? [false, true] : [true, false]) {
-        const took = await exchange(tokens, firm);
-        const key = `${tokens} ${firm}`;
+      for (const as of i % 2 === 0 ? KINDS : KINDS.toReversed()) {
+        const took = await exchange(tokens, as);
+        const key = `${tokens} ${as}`;
         if (i >= 0) times.getOrInsertComputed(key, () => []).push(took);
       }
     }
   }
   await log.close();
-  const of = (tokens: number, firm: boolean) => median(times.get(`${tokens} ${firm}`)!);
-  const token = (firm: boolean) => (of(LONG, firm) - of(SHORT, firm)) / (LONG - SHORT);
-  const row = (name: string, unit: string, without: number, beside: number) =>
+  const of = (tokens: number, as: Kind) => median(times.get(`${tokens} ${as}`)!);
+  const token = (as: Kind) => (of(LONG, as) - of(SHORT, as)) / (LONG - SHORT);
+  const row = (name: string, without: number, beside: number) =>
     console.log(
-      `  ${name.padEnd(32)}without ${without.toFixed(2)} ${unit}, with ${
-        beside.toFixed(2)
-      } ${unit}: ` +
+      `  ${name.padEnd(32)}without ${without.toFixed(2)} µs, with ${beside.toFixed(2)} µs: ` +
         `${(beside - without).toFixed(2)} more, ${(beside / without).toFixed(3)} times`,
     );
-  row("a message of one token", "µs", of(SHORT, false), of(SHORT, true));
-  row("each further token", "µs", token(false), token(true));
+  row("a message of one token", of(SHORT, "bare"), of(SHORT, "recorded"));
+  row("the same with a receipt", of(SHORT, "bare"), of(SHORT, "receipted"));
+  row("each further token", token("bare"), token("recorded"));
 });
 Deno.exit(0);
+
+/** As a runner makes it: runner/receipted.ts. */
+function receiptWord(): ReceiptWord {
+  const secret = crypto.getRandomValues(new Uint8Array(32));
+  const [request, reply] = (["request", "reply"] as const).map((part) => {
+    const mac = receiptMac(secret, part);
+    mac.update(BODY);
+    return mac.digest();
+  });
+  return { id: receiptId(secret), request: request!, reply: reply! };
+}

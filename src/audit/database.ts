@@ -20,6 +20,7 @@ import {
   fileAt,
   isAwayFromItsLog,
   isBesideAnothersLog,
+  walOf,
 } from "../database_files.ts";
 import { SecLlamaError } from "../errors.ts";
 import { anotherLog, damaged, failing, isBusy, notOurs, notThere, stillRead } from "./failing.ts";
@@ -35,6 +36,8 @@ const TRY_MS = 5;
 const PAUSE_MS = 20;
 /** The files are looked at so often. What is written meanwhile to one that is away is missed when a copy is put back, and told. */
 const LOOK_MS = 100;
+/** SQLite's log is moved into the database once it is so long, as SQLite itself would: a thousand pages. */
+const CHECKPOINT_BYTES = 4 << 20;
 
 /** A line as it lies in the file. */
 export interface StoredLine {
@@ -167,21 +170,34 @@ export class AuditDatabase implements Disposable {
 
   #transaction<T>(body: () => T, durable: boolean): T {
     if (durable) this.#db.exec("PRAGMA synchronous=FULL");
+    let result: T;
     try {
-      this.#db.exec("BEGIN IMMEDIATE");
-      const result = body();
-      this.#db.exec("COMMIT");
-      return result;
+      this.#run("BEGIN IMMEDIATE");
+      result = body();
+      this.#run("COMMIT");
     } catch (error) {
       if (this.#db.isTransaction) this.#db.exec("ROLLBACK");
       throw error;
     } finally {
       if (durable) this.#db.exec("PRAGMA synchronous=NORMAL");
-      this.#wrote();
     }
+    if (durable) this.#checkpoint();
+    return result;
   }
 
-  /** SQLite may have written the database's own file. Which files they are is known from when they were opened. */
+  /**
+   * Moves what SQLite's log holds into the database's own file, where it is long. SQLite is told not to do that by itself
+   * ({@link prepare}): a message would wait for it, and whether the file was written would have to be looked at after each line.
+   */
+  #checkpoint(): void {
+    try {
+      if (fileAt(walOf(this.path)).size < CHECKPOINT_BYTES) return;
+      this.#db.exec("PRAGMA wal_checkpoint(PASSIVE)");
+    } catch { /* what it would have moved is safe where it is, and the next head tries again */ }
+    this.#wrote();
+  }
+
+  /** SQLite has written the database's own file. Which files they are is known from when they were opened. */
   #wrote(): void {
     if (this.#files === undefined) return;
     try {

@@ -159,6 +159,7 @@ export class AuditLog {
    * @throws {SecLlamaError} `not-found` if there is none, or retention took the line's text; `audit-failed`, `audit-broken`.
    */
   async receipt(id: string): Promise<Bytes> {
+    if (this.#writer.awaitsHead(id)) await this.sign();
     const n = this.#db.receiptLine(id);
     const line = n === undefined ? undefined : this.#db.line(n);
     if (n === undefined || line === undefined || line.text === null) throw noReceipt();

@@ -316,3 +316,24 @@ Deno.test("audit: content cannot be in a line", () =>
     assert.match(db.line(1)!.text!, /"client":"secret\?\?\?\?prompt"/);
     assert.equal(HID.length, 16);
   }));
+
+Deno.test("audit: SQLite's own log is moved into the file at a head, and not before", () =>
+  withLog(async (rig) => {
+    // Its files would be seen to have changed.
+    const log = await rig.open({ lookMs: 0 });
+    const path = join(rig.folder, AUDIT_FILE);
+    const bytes = () => [path, `${path}-wal`].map((file) => Deno.statSync(file).size);
+    const before = bytes();
+    // A page for each line: 4 MiB are a thousand of them.
+    for (let i = 0; i < 900; i++) await log.record(exchange(i));
+    assert.equal(bytes()[0], before[0], "a line has written the file");
+    await log.sign();
+    const [, most] = bytes();
+    for (let i = 0; i < 4_000; i++) await log.record(exchange(i));
+    await log.sign();
+    const [file, wal] = bytes();
+    assert.ok(file! > 400_000, `${file} bytes`);
+    assert.ok(wal! < 3 * most!, `${wal} bytes of log, ${most} after 900 lines`);
+    await log.close();
+    assert.equal((await rig.verify()).problems.length, 0);
+  }));

@@ -9,14 +9,20 @@ import { label } from "../log.ts";
 import { toPem } from "../pem.ts";
 import { Blocks } from "./blocks.ts";
 import { AuditDatabase } from "./database.ts";
+import type { SigningKey } from "./cose.ts";
 import { checkReceipt } from "./receipt.ts";
 import { AuditSigner } from "./signer.ts";
-import { exchange, withLog } from "./testing.ts";
+import { exchange, type LogRig, withLog } from "./testing.ts";
 import { inclusionProof, leafHash } from "./tree.ts";
 import { notOn } from "../../tests/support/systems.ts";
 
 const FULL = Deno.env.get("SECLLAMA_FULL") === "1";
 const SCRIPT = new URL("../../scripts/receipt.py", import.meta.url).pathname;
+
+async function signerOf(rig: LogRig): Promise<SigningKey> {
+  using signer = await AuditSigner.of(rig.manager);
+  return signer.signing;
+}
 
 interface Told {
   readonly id: string;
@@ -49,6 +55,28 @@ function wanted(i: number) {
     },
   };
 }
+
+Deno.test("receipt: of a line that no head counted yet, asked of the process that wrote it, of another, and after a kill", () =>
+  withLog(async (rig) => {
+    for (const asked of ["itself", "another", "the next"] as const) {
+      const log = await rig.open();
+      const { told, entry } = wanted(1);
+      await log.record(entry);
+      // Not closed: whoever is killed signs no last head.
+      const from = asked === "itself" ? log : await rig.open();
+      if (asked === "the next") await from.record(exchange(2));
+      const verdict = checkReceipt(
+        await from.receipt(told.id),
+        (await signerOf(rig)).publicKey,
+        told,
+      );
+      assert.ok(verdict.ok && verdict.proven.length === 2, `${asked}: ${JSON.stringify(verdict)}`);
+      // Whoever comes first writes it down for all.
+      assert.deepEqual(await log.receipt(told.id), await from.receipt(told.id), asked);
+      for (const one of new Set([log, from])) await one.close();
+    }
+    assert.deepEqual((await rig.verify()).problems, []);
+  }));
 
 Deno.test("receipt: each of many lines, and no other's; after a rotation, too", () =>
   withLog(async (rig) => {

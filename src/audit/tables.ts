@@ -21,8 +21,10 @@ CREATE TABLE epochs (n INTEGER PRIMARY KEY, kid TEXT NOT NULL) STRICT;
 const MORE_TABLES =
   "CREATE TABLE IF NOT EXISTS receipts (id TEXT PRIMARY KEY, n INTEGER NOT NULL) STRICT";
 
-/** How this program writes. */
-const WRITING = "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA secure_delete=ON";
+/** How this program writes. Who writes moves SQLite's log into the database by itself, where nobody waits for it. */
+const WRITING = `
+PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA secure_delete=ON; PRAGMA wal_autocheckpoint=0;
+`;
 
 /**
  * Takes up a file that came in place of one that was written. Nothing is written into one that is not ours.

@@ -12,6 +12,7 @@ import type { AuditDatabase } from "./database.ts";
 import { readHead, sameBytes, signHead } from "./head.ts";
 import { type AuditEntry, lineText, parseLine } from "./line.ts";
 import { AuditNote } from "./note.ts";
+import { textOf } from "./rows.ts";
 import { AuditSigner } from "./signer.ts";
 import { Frontier, HASH_BYTES, leafHash } from "./tree.ts";
 
@@ -45,6 +46,11 @@ interface State {
   signed: number;
   /** Of the last line; 0 if there is none. */
   lastMs: number;
+  /**
+   * Receipts of the lines that no head counts yet, and their lines. They are written with the next head: a page of the file for each,
+   * anywhere in it, is not for a message to wait for. After a kill they are read from the lines.
+   */
+  readonly receipts: Map<string, number>;
 }
 
 interface Clock {
@@ -104,6 +110,11 @@ export class AuditWriter implements Disposable {
     return this.size - (this.#state?.signed ?? 0);
   }
 
+  /** Whether a line that no head counts yet has this receipt: {@link AuditWriter.sign} writes it down. */
+  awaitsHead(receipt: string): boolean {
+    return this.#state?.receipts.has(receipt) ?? false;
+  }
+
   /** Writes lines; of a new log its first one, too. Resolves with the number of the first entry's line. */
   append(entries: readonly AuditEntry[]): Promise<number> {
     return this.#inTurn(async () => {
@@ -127,7 +138,7 @@ export class AuditWriter implements Disposable {
       const seen = await this.#underOwnKey(() => {
         const state = this.#current();
         if (state.frontier.size === state.signed) return undefined;
-        this.#addHead(this.#signer, state.frontier);
+        this.#addHead(this.#signer, state);
         state.signed = state.frontier.size;
         return this.#seen(state);
       }, true);
@@ -179,19 +190,22 @@ export class AuditWriter implements Disposable {
 
   /** Only inside a transaction. @throws {SecLlamaError} `audit-broken`. */
   #current(): State {
+    const version = this.#db.version();
+    // Nobody else has written since, and this process forgets the state before it changes the key.
+    const isKnown = this.#state !== undefined && version === this.#version;
+    if (isKnown && !this.#isRotated()) return this.#state!;
     const kid = this.#db.epochs().at(-1)?.kid;
     if (kid !== undefined && (kid !== this.#signer.kid || this.#isRotated())) {
       throw new OtherKey(kid);
     }
-    const version = this.#db.version();
-    if (this.#state === undefined || version !== this.#version) {
+    if (!isKnown) {
       const state = kid === undefined ? this.#begin() : this.#load(this.#signer);
       const { size } = state.frontier;
       if (size < this.#most) throw this.#fromEarlier(size, this.#most);
       this.#state = state;
       this.#version = version;
     }
-    return this.#state;
+    return this.#state!;
   }
 
   #isRotated(): boolean {
@@ -200,7 +214,7 @@ export class AuditWriter implements Disposable {
 
   #begin(): State {
     if (this.#db.size() > 0) throw this.#broken("it has lines, and no word on their key");
-    const state: State = { frontier: new Frontier(), signed: 0, lastMs: 0 };
+    const state: State = { frontier: new Frontier(), signed: 0, lastMs: 0, receipts: new Map() };
     const before = this.#note?.read();
     this.#append(state, {
       event: "audit-begun",
@@ -232,19 +246,22 @@ export class AuditWriter implements Disposable {
       }
     }
     const signed = frontier.size;
+    const receipts = new Map<string, number>();
     let lastMs = parseLine(this.#db.line(signed - 1)?.text ?? "")?.t ?? 0;
     for (const { n, leaf, tag, text } of this.#db.lines(signed)) {
       const good = n === frontier.size && text !== null && sameBytes(leafHash(utf8(text)), leaf) &&
         tag !== undefined && sameBytes(tag, signer.tag(this.#db.id, n, leaf));
       if (!good) throw this.#broken(`line ${frontier.size} is not as it was written`);
       frontier.append(leaf);
-      lastMs = parseLine(text)!.t;
+      const line = parseLine(text)!;
+      noteReceipt(receipts, n, line["receipt"]);
+      lastMs = line.t;
     }
     const size = this.#db.size();
     if (size !== frontier.size) {
       throw this.#broken(`it ends at line ${size}, its head says ${signed}`);
     }
-    return { frontier, signed, lastMs };
+    return { frontier, signed, lastMs, receipts };
   }
 
   #append(state: State, entry: AuditEntry, signer = this.#signer): void {
@@ -253,8 +270,7 @@ export class AuditWriter implements Disposable {
     const text = lineText(n, timeMs, entry);
     const leaf = leafHash(utf8(text));
     this.#db.addLine({ n, leaf, tag: signer.tag(this.#db.id, n, leaf), text });
-    const receipt = entry.fields?.["receipt"];
-    if (typeof receipt === "string") this.#db.addReceipt(receipt, n);
+    noteReceipt(state.receipts, n, entry.fields?.["receipt"]);
     state.frontier.append(leaf);
     state.lastMs = timeMs;
   }
@@ -300,8 +316,8 @@ export class AuditWriter implements Disposable {
         fields: { ...this.#keyFields(active), endorsed: old !== undefined },
       }, active);
       this.#db.addEpoch({ n, kid: active.kid });
-      if (old !== undefined) this.#addHead(old, state.frontier);
-      this.#addHead(active, state.frontier);
+      if (old !== undefined) this.#addHead(old, state);
+      this.#addHead(active, state);
     }, { durable: true });
   }
 
@@ -320,11 +336,15 @@ export class AuditWriter implements Disposable {
   /** The old key is gone: what is there is taken as it is, which `audit verify` will say. */
   #unchecked(): State {
     const frontier = new Frontier();
-    for (const { n, leaf } of this.#db.entries()) {
+    const receipts = new Map<string, number>();
+    const signed = this.#db.lastHead()?.size ?? 0;
+    for (const { n, leaf, entry } of this.#db.entries()) {
       if (leaf?.length !== HASH_BYTES) throw this.#broken(`line ${n} has no hash`);
       frontier.append(leaf);
+      if (n < signed || entry === null) continue;
+      noteReceipt(receipts, n, parseLine(textOf(entry))?.["receipt"]);
     }
-    return { frontier, signed: 0, lastMs: 0 };
+    return { frontier, signed: 0, lastMs: 0, receipts };
   }
 
   #keyFields(signer: AuditSigner) {
@@ -334,7 +354,9 @@ export class AuditWriter implements Disposable {
     };
   }
 
-  #addHead(signer: AuditSigner, frontier: Frontier): void {
+  #addHead(signer: AuditSigner, { frontier, receipts }: State): void {
+    for (const [id, n] of receipts) this.#db.addReceipt(id, n);
+    receipts.clear();
     const cose = signHead(signer.signing, {
       log: this.#db.id,
       size: frontier.size,
@@ -366,4 +388,8 @@ export class AuditWriter implements Disposable {
       hint: `to see what is wrong: secllama audit verify; ${HINTS.auditAside}`,
     });
   }
+}
+
+function noteReceipt(receipts: Map<string, number>, n: number, receipt: unknown): void {
+  if (typeof receipt === "string") receipts.set(receipt, n);
 }
