@@ -157,7 +157,9 @@ async function build(program: boolean): Promise<void> {
   if (Deno.build.os === "linux") {
     await runBeside([...script, "scripts/vision/build.ts", "--if-missing"]);
   }
-  if (program) await runBeside([...script, "scripts/compile.ts", ...TEST_BINARY]);
+  if (!program) return;
+  await runBeside([...script, "scripts/compile.ts", ...TEST_BINARY]);
+  await runBeside([...script, "scripts/test/program.ts", "--compiled-runner"]);
 }
 
 async function installNeeds(): Promise<void> {
@@ -247,7 +249,7 @@ async function runTests(
       if (group.files.some((file) => WRITES_INTO_TREE.test(file))) await checking;
       const joined: string[] = [];
       for (const file of groups === 1 ? [] : group.files) {
-        if (mayJoin(file, await Deno.readTextFile(file))) joined.push(file);
+        if (mayJoin(await Deno.readTextFile(file))) joined.push(file);
       }
       const ran = await runGroup(group, {
         deno,

@@ -3,11 +3,14 @@
  * does, by the same bundler as the compiled program's, and a start of it costs half as much as one that loads 400 modules. Tests of
  * the source and of the compiled program themselves are in tests/support/serve.ts's `bothWays`.
  *
- *     deno run -A scripts/test/program.ts [--if-changed]
+ *     deno run -A scripts/test/program.ts [--if-changed] [--compiled-runner]
+ *
+ *     --compiled-runner   of one that is made already: has it start the runner that was compiled last
  */
 import { dirname, join } from "node:path";
 import { bundlePieces, WORKERS } from "../bundle_pieces.ts";
 import { newest, PROGRAM_SOURCES } from "../newest.ts";
+import { addCompiledRunner } from "./compiled_runner.ts";
 
 const ROOT = new URL("../../", import.meta.url).pathname;
 const PROGRAM = join(ROOT, "build/test/program");
@@ -61,6 +64,17 @@ async function isCurrent(): Promise<boolean> {
   return made > 0 && await newest(madeOf.map((path) => join(ROOT, path))) <= made;
 }
 
-if (import.meta.main && !(Deno.args.includes("--if-changed") && await isCurrent())) {
-  await makeProgram();
+/** Where scripts/compile.ts leaves what it compiled. */
+const STAGE = join(ROOT, "build/stage");
+
+if (import.meta.main) {
+  if (Deno.args.includes("--compiled-runner")) {
+    const has = await Deno.stat(join(PROGRAM, "build/secllama-runner")).then(
+      () => true,
+      () => false,
+    );
+    if (!has && !await addCompiledRunner(PROGRAM, STAGE, PIECES)) {
+      console.log("note: tests start the runner's bundle: no compiled one is of this source");
+    }
+  } else if (!(Deno.args.includes("--if-changed") && await isCurrent())) await makeProgram();
 }

@@ -19,7 +19,7 @@ export interface Group {
 /** A file of which nothing is known; most are short. */
 const UNKNOWN_SECONDS = 1;
 /** A start of `deno test` costs about a second: short files share one. */
-const GROUP_SECONDS = 12;
+const GROUP_SECONDS = 30;
 const GROUP_FILES = 20;
 
 /**
