@@ -4,7 +4,6 @@ import { SecLlamaError } from "../errors.ts";
 import type { FleetPin } from "../sealed/member.ts";
 import { secret, wipe } from "../secret.ts";
 import { encodeEnrolment } from "./lines.ts";
-import { natsIdentity } from "./nkey.ts";
 import { bundleKeys } from "./record.ts";
 import type { FleetState } from "./state.ts";
 
@@ -28,6 +27,8 @@ export async function joinFleet(
     using seed = secret(there?.seed ?? crypto.getRandomValues(new Uint8Array(32)));
     await state.write({ role: "host", seed, pin, rev: there?.rev ?? 0, label });
     const { pk } = await bundleKeys(seed);
+    // Loaded here: NATS's client would be loaded with every command.
+    const { natsIdentity } = await import("./nkey.ts");
     return encodeEnrolment({ label, hid, pk, audit, nats: natsIdentity(seed).user });
   });
 }
