@@ -41,7 +41,9 @@ export class Exchange {
   #localEnded = false;
   #remoteEnded = false;
   #failure: SecLlamaError | undefined;
-  readonly #head = Promise.withResolvers<JsonObject>();
+  #head: JsonObject | undefined;
+  /** Of who asked for the head before it came. */
+  #headWaiter: PromiseWithResolvers<JsonObject> | undefined;
 
   constructor(
     id: number,
@@ -52,7 +54,6 @@ export class Exchange {
     this.request = request;
     this.#send = options.send;
     this.#onClosed = options.onClosed;
-    this.#head.promise.catch(() => {}); // a caller that never asks for the head must not end the process
   }
 
   /** Aborted when the other side cancels or the pipe ends; its reason is the error. */
@@ -61,8 +62,15 @@ export class Exchange {
   }
 
   /** The answer's head. @throws {SecLlamaError} As the exchange failed before it came. */
-  head(): Promise<JsonObject> {
-    return this.#head.promise;
+  async head(): Promise<JsonObject> {
+    if (this.#head !== undefined) return this.#head;
+    if (this.#failure !== undefined) throw this.#failure;
+    if (this.#remoteEnded) throw withoutHead();
+    if (this.#headWaiter === undefined) {
+      this.#headWaiter = Promise.withResolvers();
+      this.#headWaiter.promise.catch(() => {}); // a caller that asked and went away must not end the process
+    }
+    return await this.#headWaiter.promise;
   }
 
   /** Sends the answer's head. */
@@ -130,7 +138,9 @@ export class Exchange {
   // What follows is called by the pipe that owns the exchange.
 
   receiveHead(head: JsonObject): void {
-    this.#head.resolve(head);
+    if (this.#failure) return;
+    this.#head ??= head;
+    this.#headWaiter?.resolve(head);
   }
 
   /** @throws {SecLlamaError} `pipe-broken` if the other side sent more than its credit, or after its end. */
@@ -150,7 +160,7 @@ export class Exchange {
   receiveEnd(): void {
     if (this.#remoteEnded) throw broken("end after end");
     this.#remoteEnded = true;
-    this.#head.reject(broken("an answer ended without a head"));
+    if (this.#head === undefined) this.#headWaiter?.reject(withoutHead());
     this.#wake();
     this.#closeIfDone();
   }
@@ -167,7 +177,7 @@ export class Exchange {
     if (this.#failure) return;
     this.#failure = error;
     this.#inbox = [];
-    this.#head.reject(error);
+    this.#headWaiter?.reject(error);
     for (const resolve of this.#creditWaiters.splice(0)) resolve();
     this.#wake();
     this.#abort.abort(error);
@@ -188,4 +198,8 @@ export class Exchange {
     if (this.#failure) throw this.#failure;
     if (this.#localEnded) throw broken("write after end");
   }
+}
+
+function withoutHead(): SecLlamaError {
+  return broken("an answer ended without a head");
 }
