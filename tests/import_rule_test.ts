@@ -13,6 +13,7 @@ const BASE = [
   "src/hints.ts",
   "src/loopback.ts",
   "src/pem.ts",
+  "src/plural.ts",
   "src/secret.ts",
   "src/budget.ts",
   "src/shares.ts",
@@ -53,6 +54,7 @@ const RULES: { readonly [part: string]: readonly string[] } = {
   "src/exact_json_test.ts": ["src/exact_json.ts"],
   "src/loopback.ts": [],
   "src/temp_folder.ts": [],
+  "src/plural.ts": [],
   "src/pem.ts": ["src/bytes.ts"],
   // What two processes must agree on. Everything may know it; it knows nothing.
   "src/api": [
@@ -73,7 +75,7 @@ const RULES: { readonly [part: string]: readonly string[] } = {
   "src/file_stamp_test.ts": ["src/file_stamp.ts", "src/bytes.ts"],
   "src/worker.ts": [],
   "src/macos": [],
-  "src/windows": [],
+  "src/windows": ["src/plural.ts"],
   "src/linux": ["src/errors.ts", "src/codecs.ts", "src/bytes.ts"],
   "src/sealed": BASE,
   "src/pipe": BASE,
@@ -162,7 +164,7 @@ const RULES: { readonly [part: string]: readonly string[] } = {
   // Files that strangers made, as passages: read in threads without permissions.
   "src/documents": BASE,
   // What runs in the browser. It has the proxy's API only.
-  "src/page": ["src/api"],
+  "src/page": ["src/api", "src/plural.ts"],
   "src/proxy": [
     ...BASE,
     "src/http",

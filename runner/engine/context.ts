@@ -3,6 +3,7 @@ import { SecLlamaError } from "../../src/errors.ts";
 import { CONTEXT_PARAMS, THREADPOOL_PARAMS, writeField } from "./layout.ts";
 import type { Library } from "./library.ts";
 import type { EngineOptions } from "./types.ts";
+import { plural } from "../../src/plural.ts";
 
 type Pointer = Deno.PointerValue;
 
@@ -82,7 +83,7 @@ export function createContext(
     : Math.floor(options.totalTokens / options.sequences);
   if (library.llama.llama_n_ctx_seq(result) < perSequence) {
     library.llama.llama_free(result);
-    throw failure(`the context could not be given ${perSequence} tokens a sequence`, []);
+    throw failure(`the context could not be given ${plural(perSequence, "token")} a sequence`, []);
   }
   library.llama.llama_attach_threadpool(result, threadpool, threadpool);
   applyAdapters(library, result, options.adapters);

@@ -7,6 +7,7 @@ import { pairTokens } from "./pair_prompt.ts";
 import { ChatRenderer } from "./template.ts";
 import type { ChatInput, GenerateRequest, ModelInfo, PromptPart } from "./types.ts";
 import { countPictures, strangerIn, tokenizePictures } from "./vision/picture_prompt.ts";
+import { plural } from "../../src/plural.ts";
 
 /** Characters that a token may stand for; the longest known are runs of some hundred spaces. */
 const MAX_TOKEN_LENGTH = 512;
@@ -98,14 +99,14 @@ export abstract class TextEngine {
     if (!(prompt instanceof Int32Array)) {
       // Not worth the seconds it takes to tokenize.
       const length = prompt.reduce((sum, { text }) => sum + text.length, 0);
-      if (length > limit * MAX_TOKEN_LENGTH) throw tooLong(`${length} characters`, limit);
+      if (length > limit * MAX_TOKEN_LENGTH) throw tooLong(plural(length, "character"), limit);
     }
     const given = prompt instanceof Int32Array
       ? prompt
       : vocabulary.tokenizePrompt(prompt, request.bos === undefined ? {} : { bos: request.bos });
     if (given.length === 0) throw new SecLlamaError("bad-request", "the prompt is empty");
     if (given.length >= limit) {
-      throw tooLong(`${given.length} tokens`, limit, { have: given.length, most: limit - 1 });
+      throw tooLong(plural(given.length, "token"), limit, { have: given.length, most: limit - 1 });
     }
     const pieces = request.pictures?.flatMap(({ chunks }) => chunks) ?? [];
     const stranger = strangerIn(given, vocabulary, pieces);
@@ -134,7 +135,7 @@ export abstract class TextEngine {
 function tooLong(size: string, limit: number, tokens?: TokenCount): SecLlamaError {
   return new SecLlamaError(
     "context-too-long",
-    `the prompt has ${size}, must have fewer than the context's ${limit} tokens`,
+    `the prompt has ${size}, must have fewer than the context's ${plural(limit, "token")}`,
     { field: "prompt", ...(tokens && { tokens }) },
   );
 }

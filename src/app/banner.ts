@@ -6,6 +6,7 @@ import type { Measured } from "../supervisor/isolation.ts";
 import type { GpuStatus } from "../supervisor/gpu.ts";
 import type { LoadedModel } from "../supervisor/supervisor.ts";
 import { judgeSettings, type Switches } from "./findings.ts";
+import { plural } from "../plural.ts";
 
 interface BannerFacts {
   readonly config: Config;
@@ -89,7 +90,7 @@ export function isolationLine({ level, layers, attacks }: Measured): string {
   const said = layers.filter(({ state, word }) => state === "enforced" && word);
   const others = layers.filter(({ state }) => state !== "enforced" && state !== "not planned");
   const parts = [
-    `${enforced} layers enforced`,
+    `${plural(enforced, "layer")} enforced`,
     ...(said.length === 0
       ? []
       : [`${said.length} on the runner's word (${said.map(({ layer }) => layer).join(", ")})`]),
@@ -97,7 +98,9 @@ export function isolationLine({ level, layers, attacks }: Measured): string {
     attacks === null
       ? "its own attack not run"
       : attacks.held
-      ? `its own attack held: ${attacks.attempted} ways out tried (its word), no listener reached`
+      ? `its own attack held: ${
+        plural(attacks.attempted, "way")
+      } out tried (its word), no listener reached`
       : `its own attack NOT HELD: ${attacks.problems.join("; ")}`,
   ];
   return `${level}: ${parts.join(", ")}`;

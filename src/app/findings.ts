@@ -5,6 +5,7 @@
 import type { SecurityStatus } from "../gateway/security_status.ts";
 import { BACKEND_NAMES } from "../keys/stores/store.ts";
 import type { Measured } from "../supervisor/isolation.ts";
+import { plural } from "../plural.ts";
 
 /**
  * `holds`: measured, and as it is to be. `fails`: measured, and not. `not run`: nobody knows, since it was not measured; this is
@@ -169,7 +170,9 @@ export function judgeRunner(measured: Measured): Finding[] {
         name: "attack on live listeners",
         result: attacks.held ? "holds" : "fails",
         observed: attacks.held
-          ? `${attacks.attempted} ways out tried by native code and each refused (its word), no listener reached`
+          ? `${
+            plural(attacks.attempted, "way")
+          } out tried by native code and each refused (its word), no listener reached`
           : attacks.problems.join("; "),
       },
   ];

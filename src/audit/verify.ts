@@ -12,6 +12,7 @@ import type { AuditSigner } from "./signer.ts";
 import { type LineBytes, textOf } from "./rows.ts";
 import { sha256 } from "./sha256.ts";
 import { Frontier, HASH_BYTES, sameHash } from "./tree.ts";
+import { plural } from "../plural.ts";
 
 /** Findings that are listed; the rest are counted. */
 const MAX_FINDINGS = 50;
@@ -231,8 +232,8 @@ class Check {
       if (typeof line["before"] === "string") {
         this.#notes.push(
           `it follows the log ${line["before"]}, of which this machine had seen ${
-            line["before_size"]
-          } lines`,
+            plural(Number(line["before_size"]), "line")
+          }`,
         );
       }
     } else if (line["endorsed"] === false) {
@@ -319,23 +320,27 @@ class Check {
       this.#problem(Math.max(from, this.#proven), to, NOBODYS);
     }
     if (this.#foreignHeads > 0) {
-      this.#notes.push(`${this.#foreignHeads} heads are of keys that nothing here vouches for`);
+      this.#notes.push(
+        `${plural(this.#foreignHeads, "head")} of keys that nothing here vouches for`,
+      );
     }
     const open = n - this.#proven;
     if (open > 0 && this.#problems.length === 0 && isExport) {
       // An export ends with a head: these are nobody's word.
       this.#problem(this.#proven, n - 1, "not under a signed head: anybody can have written them");
     } else if (open > 0 && this.#problems.length === 0) {
-      this.#notes.push(`the last ${open} lines are not under a signed head yet`);
+      this.#notes.push(`not under a signed head yet: the last ${plural(open, "line")}`);
     }
     if (this.#backwards > 0) {
       const clock = this.#moved > 0
-        ? `the clock was moved ${this.#moved} times`
+        ? `the clock was moved ${plural(this.#moved, "time")}`
         : "nothing says why";
-      this.#notes.push(`time goes back ${this.#backwards} times; ${clock}`);
+      this.#notes.push(`time goes back ${plural(this.#backwards, "time")}; ${clock}`);
     }
     if (this.options.signers !== undefined && this.#untagged > 0) {
-      this.#notes.push(`the tags of ${this.#untagged} lines were not checked: their key is gone`);
+      this.#notes.push(
+        `the tags of ${plural(this.#untagged, "line")} were not checked: their key is gone`,
+      );
     }
     if (key === undefined) {
       this.#notes.push("checked against the key that it names itself; to pin one: --key FILE");

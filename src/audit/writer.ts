@@ -15,6 +15,7 @@ import { AuditNote } from "./note.ts";
 import { textOf } from "./rows.ts";
 import { AuditSigner } from "./signer.ts";
 import { Frontier, HASH_BYTES, leafHash } from "./tree.ts";
+import { plural } from "../plural.ts";
 
 /** Ms by which two clocks may differ before a line says so. */
 const CLOCK_MS = 5_000;
@@ -379,7 +380,7 @@ export class AuditWriter implements Disposable {
 
   #fromEarlier(size: number, seen: number): SecLlamaError {
     return this.#broken(
-      `it has ${size} lines, this machine has seen ${seen}: it was put back from earlier`,
+      `it has ${plural(size, "line")}, this machine has seen ${seen}: it was put back from earlier`,
     );
   }
 

@@ -1,6 +1,7 @@
 /** What a restore takes the place of, in words: read from the files as they lie there, checked by nothing. */
 import { join } from "node:path";
 import { AuditDatabase } from "../audit/mod.ts";
+import { plural } from "../plural.ts";
 
 /** What a data folder has, as far as somebody cares who replaces it. */
 interface Summary {
@@ -57,7 +58,7 @@ export function differences(here: Summary, there: Summary): string[] {
     }
   }
   if (here.lines !== undefined) {
-    said.push(`audit log: ${here.lines} lines here, ${there.lines ?? 0} in the backup`);
+    said.push(`audit log: ${plural(here.lines, "line")} here, ${there.lines ?? 0} in the backup`);
   }
   return said;
 }

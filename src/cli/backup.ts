@@ -21,7 +21,7 @@ import { type Command, type CommandContext, flag, type OptionTable } from "./com
 import { choose, EXIT_CODES, managerOf, OPTIONS, report } from "./key_common.ts";
 import { descriptor } from "./key_options.ts";
 import { askPassphrase } from "./passphrase.ts";
-import { plural } from "./plural.ts";
+import { plural } from "../plural.ts";
 import { readSettings } from "./settings.ts";
 
 const PASSPHRASE: OptionTable = {
@@ -74,7 +74,7 @@ outside (--key-fd, a credential, SECLLAMA_KEY). serve may run meanwhile.\n${EXIT
       context,
       { path, bytes, ...index, pairings: items.size, pairings_without_key: without },
       [
-        `wrote ${path}: ${plural(index.entries.length, "part")}, ${bytes} bytes`,
+        `wrote ${path}: ${plural(index.entries.length, "part")}, ${plural(bytes, "byte")}`,
         index.gen === null
           ? `the key ${index.kid} is not in it: it comes from outside`
           : `keys: generation ${index.gen}, the active one is ${index.kid}`,

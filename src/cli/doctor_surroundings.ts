@@ -10,7 +10,7 @@ import { wipe } from "../secret.ts";
 import { VERSION } from "../version.ts";
 import type { CommandContext } from "./command.ts";
 import { failed } from "./doctor_runner.ts";
-import { plural } from "./plural.ts";
+import { plural } from "../plural.ts";
 
 export function versionCheck(): Finding {
   const { deno, v8 } = Deno.version;

@@ -8,7 +8,7 @@ import { readFileUpTo } from "./audit/read.ts";
 import type { Command } from "./command.ts";
 import { withFleet } from "./fleet_common.ts";
 import { OPTIONS, report } from "./key_common.ts";
-import { plural } from "./plural.ts";
+import { plural } from "../plural.ts";
 
 /** The command. */
 export const fleetAuditCommand: Command = {

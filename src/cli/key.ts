@@ -30,7 +30,7 @@ import { countHistory } from "../history/remove.ts";
 import { humanBytes } from "./models/print.ts";
 import { readSettings } from "./settings.ts";
 import { exportCommand, importCommand } from "./key_transfer.ts";
-import { plural } from "./plural.ts";
+import { plural } from "../plural.ts";
 
 const init: Command = {
   path: ["key", "init"],

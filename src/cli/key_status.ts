@@ -2,6 +2,7 @@
 import { BACKEND_NAMES } from "../keys/stores/store.ts";
 import type { StatusReport } from "../keys/keyset/status.ts";
 import type { Tui } from "./tui.ts";
+import { plural } from "../plural.ts";
 
 /** Prints `report`, one fact a line; problems and warnings go to standard error. */
 export function printStatus(tui: Tui, report: StatusReport): void {
@@ -13,7 +14,7 @@ export function printStatus(tui: Tui, report: StatusReport): void {
   row("locked", report.reachable ? yesNo(report.locked) : "unknown");
   row("encrypted at rest", report.encryptedAtRest);
   row("active key", report.active ?? "none");
-  if (report.ageDays !== null) row("age", `${report.ageDays} days`);
+  if (report.ageDays !== null) row("age", plural(report.ageDays, "day"));
   if (report.generation !== null) {
     row("generation", `${report.generation}${report.verified ? "" : " (not verified)"}`);
   }

@@ -15,7 +15,7 @@ import {
 import { EXIT_CODES, openManager, OPTIONS, report } from "./key_common.ts";
 import { descriptor } from "./key_options.ts";
 import { askPassphrase } from "./passphrase.ts";
-import { plural } from "./plural.ts";
+import { plural } from "../plural.ts";
 import { readUpTo } from "../read_up_to.ts";
 
 export const exportCommand: Command = {

@@ -19,7 +19,7 @@ import { readPairing } from "./read_pairing.ts";
 import { type CommandContext, flag, type OptionTable, stringOption } from "./command.ts";
 import { keySourceOptions } from "./key_options.ts";
 import { report } from "./key_common.ts";
-import { plural } from "./plural.ts";
+import { plural } from "../plural.ts";
 import { reportRows } from "./rows.ts";
 import { SessionStore } from "./sign_in/session_store.ts";
 import { ensureDataDirectory } from "../config/data_folder.ts";

@@ -27,22 +27,23 @@ import { type Command, type CommandContext, type OptionTable, stringOption } fro
 import { EXIT_CODES, OPTIONS, report } from "./key_common.ts";
 import { reportRows } from "./rows.ts";
 import { readSettings } from "./settings.ts";
+import { plural } from "../plural.ts";
 
 /** Option → the amount that it sets, and what it is called in a line. */
-const AMOUNTS: Readonly<Record<RoleAmount, { option: string; words: string; help: string }>> = {
+const AMOUNTS: Readonly<Record<RoleAmount, { option: string; per: string; help: string }>> = {
   requestsPerMinute: {
     option: "requests-minute",
-    words: "requests a minute",
+    per: " a minute",
     help: "most requests in a minute",
   },
-  requestsPerDay: { option: "requests-day", words: "requests a day", help: "most in a day (UTC)" },
+  requestsPerDay: { option: "requests-day", per: " a day", help: "most in a day (UTC)" },
   tokensPerMinute: {
     option: "tokens-minute",
-    words: "tokens a minute",
+    per: " a minute",
     help: "most tokens of prompts and replies in a minute",
   },
-  tokensPerDay: { option: "tokens-day", words: "tokens a day", help: "most in a day (UTC)" },
-  atOnce: { option: "at-once", words: "at once", help: "most requests under way at a time" },
+  tokensPerDay: { option: "tokens-day", per: " a day", help: "most in a day (UTC)" },
+  atOnce: { option: "at-once", per: " at once", help: "most requests under way at a time" },
 };
 
 const set: Command = {
@@ -213,8 +214,11 @@ function lineOf(role: Role): string {
 function cellsOf(role: Role): string[] {
   const { kinds, replyTokens, hours, timeZone = "UTC" } = role;
   const amounts = ROLE_AMOUNTS.filter((amount) => role[amount] !== undefined)
-    .map((amount) => `${role[amount]} ${AMOUNTS[amount].words}`);
-  if (replyTokens !== undefined) amounts.push(`${replyTokens} tokens a reply`);
+    .map((amount) => {
+      const noun = amount.startsWith("tokens") ? "token" : "request";
+      return plural(role[amount]!, noun) + AMOUNTS[amount].per;
+    });
+  if (replyTokens !== undefined) amounts.push(`${plural(replyTokens, "token")} a reply`);
   if (kinds !== undefined) amounts.push(`only ${kinds.join(", ")}`);
   if (hours !== undefined) amounts.push(`${hours} (${timeZone})`);
   return [

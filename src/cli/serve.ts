@@ -15,6 +15,7 @@ import { installationFor } from "./installation.ts";
 import { descriptor, KEY_OPTIONS, keySourceOptions } from "./key_options.ts";
 import { askedProxy, readSettings, SETTING_OPTIONS } from "./settings.ts";
 import type { Tui } from "./tui.ts";
+import { plural } from "../plural.ts";
 
 export const serveCommand: Command = {
   path: ["serve"],
@@ -105,8 +106,8 @@ export async function runServe(
     notifyServiceManager(env, "STOPPING=1");
     tui.note(
       `ending: no new requests are taken, what is under way has ${
-        settings.config.drainMs / 1000
-      } seconds`,
+        plural(settings.config.drainMs / 1000, "second")
+      }`,
     );
     return EXIT.ok;
   } finally {

@@ -8,7 +8,7 @@ import { Launchd } from "../service/launchd.ts";
 import type { Report, ServiceManager } from "../service/manager.ts";
 import { type Scope, Systemd } from "../service/systemd.ts";
 import { type Command, type CommandContext, flag, JSON_OPTION, stringOption } from "./command.ts";
-import { plural } from "./plural.ts";
+import { plural } from "../plural.ts";
 
 const SCOPE_OPTIONS = {
   user: { type: "boolean", help: "for this user alone; what it is unless you are root" },

@@ -1,5 +1,5 @@
 /** Spans of time as people say them. */
-import { plural } from "./plural.ts";
+import { plural } from "../plural.ts";
 
 const UNITS: readonly (readonly [seconds: number, name: string])[] = [
   [86_400, "day"],

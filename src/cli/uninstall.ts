@@ -11,6 +11,7 @@ import { systemStore } from "../keys/stores/backend.ts";
 import type { KeyStore } from "../keys/stores/store.ts";
 import { type Command, type CommandContext, flag } from "./command.ts";
 import { confirm } from "./confirm.ts";
+import { plural } from "../plural.ts";
 
 export const uninstallCommand: Command = {
   path: ["uninstall"],
@@ -37,7 +38,7 @@ given, key files that --key-file named, an Ollama folder, and the program itself
     }
     tui.note("This removes for good:");
     for (const { profile, count } of stores) {
-      if (count > 0) tui.note(`  ${count} items of profile ${profile} in the key store`);
+      if (count > 0) tui.note(`  ${plural(count, "item")} of profile ${profile} in the key store`);
     }
     for (const folder of folders) tui.note(`  ${folder}`);
     if (flag(context, "dry-run")) return EXIT.ok;

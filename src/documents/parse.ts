@@ -6,6 +6,7 @@ import { typeOf } from "./text_of.ts";
 import { PNG_SIGNATURE } from "./png.ts";
 import type { Parsed, Said, ScannedPages } from "./thread_side.ts";
 import type { DocumentType } from "../api/documents.ts";
+import { plural } from "../plural.ts";
 
 /** Longer than a thousand pages take on a slow machine. */
 const TIME_MS = 5 * 60_000;
@@ -80,7 +81,7 @@ export async function scannedPages(
   const scan = await inThread("documents/scan_main", { bytes, first, most }, read);
   if (scan.pages.length > 0) return scan;
   if (first > scan.total) {
-    throw new SecLlamaError("bad-request", `this PDF has ${scan.total} pages`, {
+    throw new SecLlamaError("bad-request", `this PDF has ${plural(scan.total, "page")}`, {
       field: "first",
       hint: "begin with one of them",
     });

@@ -8,6 +8,7 @@ import { attackByLinux } from "./linux.ts";
 import type { AttackResult, AttackTargets, TargetName } from "./types.ts";
 import { alloc, AT_FDCWD, cstr, type Linux, linux, SystemCallError } from "../linux/libc.ts";
 import { AF, IPPROTO_MPTCP, ipv4, ipv6Loopback, SOCK, unixAddress } from "../linux/sockets.ts";
+import { plural } from "../plural.ts";
 
 export type HitCounts = { readonly [name in TargetName]?: number };
 
@@ -80,7 +81,9 @@ export class ProbeListeners {
   judge(results: readonly AttackResult[]): string[] {
     const problems: string[] = [];
     for (const [target, count] of Object.entries(this.hits())) {
-      if (count! > 0) problems.push(`${target}: the listener was reached ${count} times`);
+      if (count! > 0) {
+        problems.push(`${target}: the listener was reached ${plural(count!, "time")}`);
+      }
     }
     for (const { target } of this.#listeners) {
       const outcome = results.find((r) => r.target === target)?.outcome ?? "not run";

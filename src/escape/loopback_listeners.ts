@@ -8,6 +8,7 @@ import { once } from "node:events";
 import { join } from "node:path";
 import { SecLlamaError } from "../errors.ts";
 import type { AttackResult, Listeners, LoopbackTargets } from "./types.ts";
+import { plural } from "../plural.ts";
 
 type Target = keyof LoopbackTargets;
 const VISIT_MS = 3_000;
@@ -79,7 +80,7 @@ async function judge(
   for (const { target, visit } of open) {
     try {
       const hits = await visit();
-      if (hits > 0) problems.push(`${target}: the listener was reached ${hits} times`);
+      if (hits > 0) problems.push(`${target}: the listener was reached ${plural(hits, "time")}`);
     } catch {
       problems.push(`${target}: the listener no longer counts`);
     }

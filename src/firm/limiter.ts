@@ -5,6 +5,7 @@
  */
 import { type LimitState, SecLlamaError } from "../errors.ts";
 import type { Role } from "../keys/mod.ts";
+import { plural } from "../plural.ts";
 
 const MINUTE_MS = 60_000;
 const DAY_MS = 86_400_000;
@@ -251,7 +252,8 @@ function overLimit(
   states: readonly LimitState[],
 ): SecLlamaError {
   const { of, per, limit, resetS } = [...full].sort((a, b) => b.resetS - a.resetS)[0]!;
-  const what = of === "at-once" ? `${limit} requests at once` : `${limit} ${of} a ${per}`;
+  const noun = plural(limit, of === "tokens" ? "token" : "request");
+  const what = of === "at-once" ? `${noun} at once` : `${noun} a ${per}`;
   return new SecLlamaError("rate-limited", `the limit of ${what} is reached`, {
     hint: `try again in ${Math.ceil(resetS)} s; the role ${role.name} sets it`,
     limits: states,

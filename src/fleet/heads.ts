@@ -20,6 +20,7 @@ import { asIssuer } from "./issuer.ts";
 import { openReport, type ReportedSince, reportKeyOf } from "./report.ts";
 import type { FleetHost, FleetState, KeptHead, KeptHeads } from "./state.ts";
 import type { FleetStore } from "./store.ts";
+import { plural } from "../plural.ts";
 
 /** Between writings at least, ms. */
 const EVERY_MS = 5_000;
@@ -243,7 +244,9 @@ export function verifyFleet(
       for (const [kid, size] of byKid) {
         if (kid === key.id || verdict.keys.includes(kid)) continue;
         problems.push(
-          `its log ${log} has no key ${kid}, under which a head over ${size} lines came${UNCHECKED}`,
+          `its log ${log} has no key ${kid}, under which a head over ${
+            plural(size, "line")
+          } came${UNCHECKED}`,
         );
       }
     }
@@ -252,7 +255,7 @@ export function verifyFleet(
       const lines = Math.max(...known.filter((head) => head.log === log).map(({ size }) => size));
       const isSure = known.some((head) => head.log === log && head.kid === key.id);
       problems.push(
-        `its log ${log} is missing: it had ${lines} lines${isSure ? "" : UNCHECKED}`,
+        `its log ${log} is missing: it had ${plural(lines, "line")}${isSure ? "" : UNCHECKED}`,
       );
     }
     if (checked.length === 0 && ids.size === 0 && host.removed === null) {

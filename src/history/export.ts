@@ -8,6 +8,7 @@ import {
 import { type Bytes, utf8 } from "../bytes.ts";
 import { SecLlamaError } from "../errors.ts";
 import type { HistoryCalls, Written } from "./calls.ts";
+import { plural } from "../plural.ts";
 
 /** All conversations that there are, however many lists these take. */
 export async function listAll(
@@ -65,7 +66,7 @@ function toMarkdown({ title, messages, missing }: Conversation): string {
   return [
     `# ${title.replace(/\s+/g, " ").trim() || "Conversation"}`,
     ...messages.map((message) => `${headingOf(message)}\n\n${bodyOf(message)}`),
-    ...(missing ? [`_${missing} messages are missing._`] : []),
+    ...(missing ? [`_Missing: ${plural(missing, "message")}._`] : []),
   ].join("\n\n") + "\n";
 }
 
@@ -80,6 +81,6 @@ function headingOf({ id, parent, role, model, created }: StoredMessage): string 
 function bodyOf({ content, thinking, images, damaged }: StoredMessage): string {
   if (damaged) return "_This message is damaged._";
   const thought = thinking ? `> ${thinking.trim().replaceAll("\n", "\n> ")}\n\n` : "";
-  const pictures = images?.length ? `\n\n_${images.length} pictures._` : "";
+  const pictures = images?.length ? `\n\n_${plural(images.length, "picture")}._` : "";
   return `${thought}${content.trim()}${pictures}`;
 }

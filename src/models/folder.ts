@@ -25,6 +25,7 @@ import {
 import { stampOf } from "../file_stamp.ts";
 import { canonicalParts, type ModelName } from "../api/model_name.ts";
 import { digestHex, manifestPath, nameOfManifestPath } from "./names.ts";
+import { plural } from "../plural.ts";
 
 /** The name under which the model that comes with SecLlama is found. */
 export const DEMO_MODEL = "demo:latest";
@@ -129,7 +130,9 @@ export class ModelFolder {
     const info = await attempt(real, () => Deno.lstat(real));
     if (!info.isFile) throw corrupt(`the file for ${part.digest} is not a regular file`);
     if (info.size !== part.size) {
-      throw corrupt(`the file for ${part.digest} has ${info.size} bytes, not ${part.size}`);
+      throw corrupt(
+        `the file for ${part.digest} has ${plural(info.size, "byte")}, not ${part.size}`,
+      );
     }
     return real;
   }

@@ -272,6 +272,6 @@ Deno.test("page: of a dropped folder what can be read is taken, and what cannot 
   }
   assert.equal(sent, 2);
   const { text, hint } = store.state.notice!;
-  assert.equal(text, "2 of 4 documents were taken");
+  assert.equal(text, "2 of 4 documents taken");
   assert.equal(hint, "f/b.txt: not readable; f/c: not readable");
 });

@@ -5,6 +5,7 @@ import type { Actions } from "./actions.ts";
 import { takeFiles } from "./files.ts";
 import { Visible } from "./markdown.tsx";
 import { chosenOf } from "./passages.ts";
+import { plural } from "../plural.ts";
 
 /** More documents are counted. */
 const MOST_NAMED = 6;
@@ -54,7 +55,7 @@ export function Composer({ actions }: { actions: Actions }) {
           {sources.length > MOST_NAMED
             ? (
               <li>
-                looked up in {sources.length} documents
+                looked up in {plural(sources.length, "document")}
                 <button
                   type="button"
                   aria-label="Look up in no documents"

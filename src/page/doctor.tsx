@@ -3,6 +3,7 @@
 import { useState } from "preact/hooks";
 import { ApiError, type DoctorReport, runDoctor } from "./api.ts";
 import { Visible } from "./markdown.tsx";
+import { plural } from "../plural.ts";
 
 const VERDICTS = {
   holds: "All holds",
@@ -52,7 +53,7 @@ function Verdict({ report: { verdict, checks } }: { report: DoctorReport }) {
   const held = attacks.filter(({ result }) => result === "holds").length;
   return (
     <p class={verdict === "holds" ? "good" : "error"}>
-      {VERDICTS[verdict]}: {held} of {attacks.length} attacks were stopped
+      {VERDICTS[verdict]}: {held} of {plural(attacks.length, "attack")} stopped
     </p>
   );
 }

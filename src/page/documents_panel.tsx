@@ -10,6 +10,7 @@ import { takeChosenFolder } from "./folders.ts";
 import { importFile } from "./history.ts";
 import { Dialog } from "./link_dialog.tsx";
 import { Visible } from "./markdown.tsx";
+import { plural } from "../plural.ts";
 
 const PASSAGES_STAY = "Passages that went with a question stay in its conversation.";
 
@@ -34,7 +35,10 @@ export function DocumentsPanel({ actions, onEnd }: { actions: Actions; onEnd: ()
     if (!file) return;
     try {
       const { format, imported, messages, skipped } = await importFile(file);
-      setSaid(`${format}: ${imported} conversations, ${messages} messages; left out: ${skipped}`);
+      setSaid(
+        `${format}: ${plural(imported, "conversation")}, ${plural(messages, "message")}; ` +
+          `left out: ${skipped}`,
+      );
       await actions.library.refresh();
     } catch (error) {
       failed(error);
@@ -61,8 +65,8 @@ export function DocumentsPanel({ actions, onEnd }: { actions: Actions; onEnd: ()
               />
               <Visible text={one.damaged ? "Damaged: cannot be opened" : one.name} />
               <span class="soft">
-                {one.pages === null ? "" : `${one.pages} pages, `}
-                {one.passages} passages
+                {one.pages === null ? "" : `${plural(one.pages, "page")}, `}
+                {plural(one.passages, "passage")}
               </span>
             </label>
             <button type="button" aria-label={`Erase ${one.name}`} onClick={() => erase(one)}>
@@ -143,7 +147,7 @@ function Embedding({ actions, list, failed }: {
       </select>
       {report?.model && (
         <span class="soft">
-          {report.embedded} of {report.passages} passages have embeddings
+          {report.embedded} of {plural(report.passages, "passage")} with embeddings
           {report.error ? `; it stopped: ${report.error}` : ""}
         </span>
       )}

@@ -3,6 +3,7 @@
 import { DOCUMENT_NAME } from "../api/documents.ts";
 import type { Actions } from "./actions.ts";
 import { takeDocument } from "./files.ts";
+import { plural } from "../plural.ts";
 
 /** As many files of all folders together, and so deep: a link may lead around in a circle. */
 const MOST_FILES = 500;
@@ -121,7 +122,7 @@ async function take(actions: Actions, { files, refused: unread, more }: Found): 
     if (stopped) break;
   }
   const all = files.length + unread.length;
-  const done = `${all - refused.length} of ${all} documents were taken`;
+  const done = `${all - refused.length} of ${plural(all, "document")} taken`;
   const text = all === 0
     ? "There is nothing in it that can be read"
     : stopped

@@ -50,7 +50,7 @@ export function Plain({ text }: { text: string }) {
       {rest > 0 && (
         <p>
           <button type="button" onClick={() => setAsked(asked * 4)}>
-            Show more ({rest.toLocaleString("en")} characters left)
+            Show more ({rest.toLocaleString("en")} {rest === 1 ? "character" : "characters"} left)
           </button>
         </p>
       )}

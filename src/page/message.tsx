@@ -9,6 +9,7 @@ import { Markdown, Plain, Visible } from "./markdown.tsx";
 import { ReceiptLine } from "./receipt.tsx";
 import { branchOf } from "./tree.ts";
 import type { Message } from "./types.ts";
+import { plural } from "../plural.ts";
 
 interface Props {
   readonly actions: Actions;
@@ -221,7 +222,7 @@ function Working({ running, actions }: { running: Running; actions: Actions }) {
       <span class="dot" aria-hidden="true" />
       {pieces === 0
         ? `reading the question, ${seconds.toFixed(0)} s`
-        : `${pieces} tokens, ${(pieces / Math.max(seconds, 0.1)).toFixed(1)} a second, ${
+        : `${plural(pieces, "token")}, ${(pieces / Math.max(seconds, 0.1)).toFixed(1)} a second, ${
           seconds.toFixed(0)
         } s`}
       <button type="button" class="stop" onClick={() => actions.stop()}>Stop</button>
@@ -249,7 +250,7 @@ function EndLine({ stats: { stopped, broken, cut } }: { stats: Stats }) {
 
 function StatsLine({ stats }: { stats: Stats }) {
   const parts = [
-    ...(stats.tokens === undefined ? [] : [`${stats.tokens} tokens`]),
+    ...(stats.tokens === undefined ? [] : [plural(stats.tokens, "token")]),
     ...(stats.perSecond === undefined ? [] : [`${stats.perSecond.toFixed(1)} a second`]),
     ...(stats.ms === undefined ? [] : [`${(stats.ms / 1000).toFixed(1)} s`]),
   ];

@@ -9,6 +9,7 @@ import { Dialog } from "./link_dialog.tsx";
 import { Visible } from "./markdown.tsx";
 import { Plot } from "./plot.tsx";
 import type { Message } from "./types.ts";
+import { plural } from "../plural.ts";
 
 /** Of `/api/security/status`, what is shown. */
 interface Status {
@@ -108,13 +109,15 @@ function Report({ status, at }: { status: Status; at: number }) {
             <Visible text={runner.model} />, process {runner.pid}
           </h3>
           <p class={runner.level === "strict" ? "good" : "error"}>
-            Isolation {runner.level}: {count(runner.layers, false)} layers enforced
+            Isolation {runner.level}: {plural(count(runner.layers, false), "layer")} enforced
             {count(runner.layers, true) > 0 &&
               `, ${count(runner.layers, true)} on the runner's word`}
             {runner.attacks === null
               ? "; its own attack was not run"
               : runner.attacks.held
-              ? `; its own attack held: ${runner.attacks.attempted} ways out tried (its word), no listener reached`
+              ? `; its own attack held: ${
+                plural(runner.attacks.attempted, "way")
+              } out tried (its word), no listener reached`
               : `; its own attack was NOT held: ${runner.attacks.problems.join("; ")}`}
           </p>
           {runner.problems.map((problem) => <p class="error" key={problem}>{problem}</p>)}
@@ -186,7 +189,7 @@ export function ageOf(ms: number): string {
   const steps = [["day", 86_400_000], ["hour", 3_600_000], ["minute", 60_000]] as const;
   for (const [name, size] of steps) {
     const n = Math.floor(ms / size);
-    if (n > 0) return `${n} ${name}${n === 1 ? "" : "s"}`;
+    if (n > 0) return plural(n, name);
   }
   return "less than a minute";
 }

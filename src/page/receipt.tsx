@@ -6,6 +6,7 @@ import type { Receipt } from "../api/reply_lines.ts";
 import { pathOf, ROUTES } from "../api/routes.ts";
 import { ApiError, fileOf } from "./api.ts";
 import { download } from "./export.ts";
+import { plural } from "../plural.ts";
 
 export function ReceiptLine({ receipt }: { receipt: Receipt }) {
   const { encryption, isolation, truncated, id, secret } = receipt;
@@ -18,7 +19,7 @@ export function ReceiptLine({ receipt }: { receipt: Receipt }) {
         {isolation === "strict" ? "isolated" : `isolation ${isolation}`}
       </span>
       {truncated && (
-        <span class="receipt weak">the question was cut to {truncated.kept} tokens</span>
+        <span class="receipt weak">the question was cut to {plural(truncated.kept, "token")}</span>
       )}
       {id !== undefined && secret !== undefined && <Signed id={id} secret={secret} />}
     </>

@@ -12,6 +12,7 @@ import type { SealedFetch } from "../client/mod.ts";
 import { SecLlamaError, toSecLlamaError } from "../errors.ts";
 import type { HistoryCalls } from "../history/calls.ts";
 import type { EmbeddingModel } from "../history/embedding.ts";
+import { plural } from "../plural.ts";
 
 interface EmbeddingsOptions {
   /** Address of the gateway. */
@@ -111,7 +112,7 @@ export class Embeddings {
       passages: await history.searchDocuments(text, limit, of, asked),
       ranking: "hybrid",
       ...(embedded < passages
-        ? { note: `${embedded} of ${passages} passages have embeddings yet` }
+        ? { note: `embeddings so far: ${embedded} of ${plural(passages, "passage")}` }
         : {}),
     };
   }

@@ -141,7 +141,7 @@ Deno.test("embeddings: what the model made is found, and what it cannot make is 
     await until(async () => (await embeddings.report()).error !== undefined, "it failed");
     assert.match((await embeddings.report()).error!, /made no embeddings/);
     model.embeddings = (texts) => texts.map(vectorOf);
-    assert.match((await find("a stork"))[2], /1 of 2 passages have embeddings yet/);
+    assert.match((await find("a stork"))[2], /embeddings so far: 1 of 2 passages/);
     await isDone(embeddings, 2);
     assert.equal((await embeddings.report()).error, undefined);
     assert.equal((await find("heron"))[0], 2);

@@ -10,6 +10,7 @@
  */
 import { type Bytes, concat, toHex, utf8 } from "../bytes.ts";
 import { SecLlamaError } from "../errors.ts";
+import { plural } from "../plural.ts";
 
 /** Suites of this version; `suite.ts` has one row for each. */
 export const KNOWN_SUITES: readonly number[] = [1, 2];
@@ -71,7 +72,9 @@ export function encodeRequestHeader(
   header: { suite: number; rk: Uint8Array; pskId: string },
 ): Bytes {
   if (header.rk.length !== RECIPIENT_ID_BYTES) {
-    throw new RangeError(`rk has ${header.rk.length} bytes, must have ${RECIPIENT_ID_BYTES}`);
+    throw new RangeError(
+      `rk has ${plural(header.rk.length, "byte")}, must have ${RECIPIENT_ID_BYTES}`,
+    );
   }
   if (!isPskId(header.pskId)) throw new RangeError("the psk_id is not 1 to 255 of A-Za-z0-9._-");
   const pskId = utf8(header.pskId);

@@ -13,6 +13,7 @@
  */
 import { type Bytes, concat, toHex, utf8 } from "../bytes.ts";
 import { hkdfSha256, KEY_BYTES } from "./primitives.ts";
+import { plural } from "../plural.ts";
 
 /** Bytes of a host's id. */
 export const HID_BYTES = 16;
@@ -93,5 +94,5 @@ export function parsePskId(pskId: string): { kid: string; client?: string } | un
 
 function checkLength(what: string, bytes: Uint8Array, length: number): void {
   if (bytes.length === length) return;
-  throw new RangeError(`${what} has ${bytes.length} bytes, must have ${length}`);
+  throw new RangeError(`${what} has ${plural(bytes.length, "byte")}, must have ${length}`);
 }

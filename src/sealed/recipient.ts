@@ -37,6 +37,7 @@ import { KEY_BYTES, randomBytes } from "./primitives.ts";
 import { DEFAULT_REPLAY_ENTRIES } from "./replay.ts";
 import { ReplySealer } from "./reply_sealer.ts";
 import { COMMIT_BYTES, EXPORT_COMMIT, EXPORT_RESPONSE, requestInfo, type Suite } from "./suite.ts";
+import { plural } from "../plural.ts";
 
 interface RecipientLimits {
   /** Bytes of one sealed request, header and all. */
@@ -158,7 +159,7 @@ export class Recipient {
     if (request.challenge.length !== CHALLENGE_BYTES) {
       throw new SecLlamaError(
         "malformed",
-        `c has ${request.challenge.length} bytes, must have ${CHALLENGE_BYTES}`,
+        `c has ${plural(request.challenge.length, "byte")}, must have ${CHALLENGE_BYTES}`,
       );
     }
     if (!isSameModel(request.model, this.#options.model)) {

@@ -1,6 +1,7 @@
 /** What a process on Windows can say of its own job; for the runner's report. Never run on Windows. */
 import type { WindowsApi } from "./api.ts";
 import { field, STRUCTS } from "./layout.ts";
+import { plural } from "../plural.ts";
 
 /** One layer by its name in the plan. */
 interface OwnLayer {
@@ -36,7 +37,9 @@ export function jobReport(
       layer: "limits",
       enforced: has(FLAGS.activeProcess) && processes === 1 && has(FLAGS.jobMemory) && memory > 0 &&
         (flags & FLAGS.breakaway) === 0,
-      observed: `flags 0x${flags.toString(16)}, ${processes} process, ${memory} bytes`,
+      observed: `flags 0x${flags.toString(16)}, ${plural(processes, "process", "processes")}, ${
+        plural(memory, "byte")
+      }`,
     },
     {
       layer: "dies with the gateway",

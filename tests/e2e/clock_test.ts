@@ -148,7 +148,7 @@ async function otherClock(t: Deno.TestContext): Promise<void> {
     await t.step("the record is whole, and says what the clock did", async () => {
       const said = await admin("audit verify");
       assert.match(said, /^whole/);
-      assert.match(said, /time goes back \d+ times; the clock was moved \d+ times/);
+      assert.match(said, /time goes back \d+ times?; the clock was moved \d+ times?/);
       const moved = (await run(
         secllama("audit list --event clock-moved --json --last 0".split(" ")),
         adminEnv,

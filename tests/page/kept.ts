@@ -6,6 +6,7 @@ import type { Page } from "playwright-core";
 import { plain } from "../../runner/engine/testing_seeing.ts";
 import { bytesOf, holds } from "../../src/history/testing.ts";
 import { DOCUMENT_BYTES } from "../../src/api/documents.ts";
+import { plural } from "../../src/plural.ts";
 import { ROUTES } from "../../src/api/routes.ts";
 import { askPage, chooseModel, dropFile, type Place, type, visit } from "./browser.ts";
 import { serious } from "./look.ts";
@@ -90,7 +91,9 @@ export async function showsAllThatIsKept({ url, browser }: Place): Promise<void>
     for (const [imported, messages, skipped] of [[1, 3, 0], [0, 0, 1]]) {
       await panel.getByLabel(/Take up conversations/).setInputFiles(file);
       await panel.getByText(
-        `SecLlama: ${imported} conversations, ${messages} messages; left out: ${skipped}`,
+        `SecLlama: ${
+          plural(imported!, "conversation")
+        }, ${messages} messages; left out: ${skipped}`,
       ).waitFor();
     }
     await page.keyboard.press("Escape");

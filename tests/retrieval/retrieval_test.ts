@@ -147,7 +147,7 @@ Deno.test("retrieval: a model in the sandbox makes the vectors, sealed on the wa
       };
       assert.match(
         await run("docs", "embed"),
-        /wordvectors:latest: 3 of 3 passages have embeddings/,
+        /wordvectors:latest: 3 of 3 passages with embeddings/,
       );
       const long = `heron ${"zyx qwv ".repeat(2500)}`;
       assert.match(await run("docs", "ask", "demo", "--find", long), /\[1\] bird\.txt, passage 1/);

@@ -16,7 +16,7 @@ import { hardenSelf } from "../../sandbox/mod.ts";
 import { type Command, JSON_OPTION, stringOption } from "../command.ts";
 import { EXIT_CODES, OPTIONS, report } from "../key_common.ts";
 import { keySourceOptions, UNUSED_KEY_OPTIONS } from "../key_options.ts";
-import { plural } from "../plural.ts";
+import { plural } from "../../plural.ts";
 import { readSettings } from "../settings.ts";
 import { listCommand } from "./list.ts";
 import { openForReading } from "./open.ts";
@@ -82,7 +82,7 @@ content. To check it: secllama audit verify FILE --key KEY.`,
     const path = context.positionals[0]!;
     using db = await openForReading(context);
     const rows = await writeRows(path, exportLines(db), context.tui.write);
-    if (path !== "-") report(context, { path, rows }, [`wrote ${rows} rows to ${path}`]);
+    if (path !== "-") report(context, { path, rows }, [`wrote ${plural(rows, "row")} to ${path}`]);
     return EXIT.ok;
   },
 };

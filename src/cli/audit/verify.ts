@@ -16,7 +16,7 @@ import { hardenSelf } from "../../sandbox/mod.ts";
 import { type Command, type CommandContext, flag, stringOption } from "../command.ts";
 import { OPTIONS, report } from "../key_common.ts";
 import { keySourceOptions } from "../key_options.ts";
-import { plural } from "../plural.ts";
+import { plural } from "../../plural.ts";
 import { Progress } from "../progress.ts";
 import { readSettings } from "../settings.ts";
 import { openForReading } from "./open.ts";
@@ -85,7 +85,7 @@ async function ownLog(
       signers,
       seen: note?.read(),
       unnoted: note?.failure,
-      onProgress: (lines) => progress.say(`checking, ${lines} lines so far`),
+      onProgress: (lines) => progress.say(`checking, ${plural(lines, "line")} so far`),
     });
     progress.end();
     return tell(context, db.path, verdict);

@@ -2,6 +2,7 @@
 import type { Tui } from "../tui.ts";
 import type { Piece, Totals } from "./ask.ts";
 import { WordWrap } from "./word_wrap.ts";
+import { plural } from "../../plural.ts";
 
 interface ShowOptions {
   /** Called once the first piece is there, or none will come. */
@@ -77,7 +78,7 @@ export function describeTotals(totals: Totals): string[] {
   };
   const count = (name: string, tokens: number | undefined, ns: number | undefined) => {
     if (tokens === undefined) return;
-    lines.push([`${name} count`, `${tokens} tokens`]);
+    lines.push([`${name} count`, plural(tokens, "token")]);
     time(`${name} duration`, ns);
     if (ns) lines.push([`${name} rate`, `${(tokens / (ns / 1e9)).toFixed(2)} tokens/s`]);
   };

@@ -8,7 +8,7 @@ import { answerTo } from "../chat/converse.ts";
 import { makePost } from "../chat/post.ts";
 import { Session } from "../chat/session.ts";
 import { type Command, flag, JSON_OPTION, stringOption } from "../command.ts";
-import { plural } from "../plural.ts";
+import { plural } from "../../plural.ts";
 import { fileProblem } from "./file_problem.ts";
 import { HISTORY_OPTIONS, openHistory } from "../history/access.ts";
 import { humanBytes, printable, printableLine, printTable } from "../models/print.ts";
@@ -178,7 +178,9 @@ it by itself, also with documents that are added later. Without MODEL it says ho
     if (report.model === null) tui.out("no model: passages are found by their words alone");
     else {
       const how = running && embedded < passages ? ", the others are being made" : "";
-      tui.out(`${report.model}: ${embedded} of ${passages} passages have embeddings${how}`);
+      tui.out(
+        `${report.model}: ${embedded} of ${plural(passages, "passage")} with embeddings${how}`,
+      );
     }
     if (error !== undefined) tui.warn(`it stopped: ${printable(error)}`);
     return EXIT.ok;

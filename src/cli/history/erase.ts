@@ -14,7 +14,7 @@ import { SealedHistory } from "../chat/sealed_history.ts";
 import { type Command, type CommandContext, flag, JSON_OPTION } from "../command.ts";
 import { confirm } from "../confirm.ts";
 import { openManager } from "../key_common.ts";
-import { plural } from "../plural.ts";
+import { plural } from "../../plural.ts";
 import { printable } from "../models/print.ts";
 import { readSettings } from "../settings.ts";
 import { findConversation, HISTORY_OPTIONS, openHistory } from "./access.ts";

@@ -5,7 +5,7 @@ import { EXIT, SecLlamaError } from "../../errors.ts";
 import { allOf, joined, listAll, writtenAs } from "../../history/export.ts";
 import { FileTooLong, readAtMost } from "../../read_up_to.ts";
 import { type Command, flag, JSON_OPTION, stringOption } from "../command.ts";
-import { plural } from "../plural.ts";
+import { plural } from "../../plural.ts";
 import { findConversation, HISTORY_OPTIONS, openHistory } from "./access.ts";
 
 export const exportCommand: Command = {

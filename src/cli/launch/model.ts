@@ -7,6 +7,7 @@ import { showWork } from "../chat/work_sign.ts";
 import type { CommandContext } from "../command.ts";
 import type { Target } from "./agents.ts";
 import type { ProxyHandle } from "./proxy.ts";
+import { plural } from "../../plural.ts";
 
 /** An agent's first request alone has some twenty thousand. */
 const ENOUGH_TOKENS = 32_768;
@@ -32,7 +33,9 @@ export async function chooseModel(
   if (contextLength < ENOUGH_TOKENS) {
     throw new SecLlamaError(
       "bad-model",
-      `${model} has a context of ${contextLength} tokens here, an agent needs ${ENOUGH_TOKENS}`,
+      `${model} has a context of ${
+        plural(contextLength, "token")
+      } here, an agent needs ${ENOUGH_TOKENS}`,
       {
         hint:
           "the model, the memory (SECLLAMA_MAX_MEMORY) or --context-length of serve allows no more",

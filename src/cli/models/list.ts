@@ -5,7 +5,7 @@ import type { ListedModel } from "../../models/listed_model.ts";
 import { findOllamaStore, offerOllamaStore } from "../../models/ollama_store.ts";
 import { type Command, type CommandContext, flag, JSON_OPTION } from "../command.ts";
 import { modelStoreFor } from "../installation.ts";
-import { plural } from "../plural.ts";
+import { plural } from "../../plural.ts";
 import { type PairedModels, pairedModels, WHERE_DETAILS, WHERE_OPTIONS } from "./paired.ts";
 import { humanBytes, printTable } from "./print.ts";
 

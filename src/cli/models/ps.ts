@@ -1,6 +1,6 @@
 /** `secllama ps`. */
 import { type Command, flag, JSON_OPTION } from "../command.ts";
-import { plural } from "../plural.ts";
+import { plural } from "../../plural.ts";
 import { ASKED_PROXY_OPTION } from "../settings.ts";
 import { WHERE_DETAILS, WHERE_OPTIONS } from "./paired.ts";
 import { humanBytes, printTable } from "./print.ts";

@@ -2,6 +2,7 @@
 import type { Linux } from "../../linux/libc.ts";
 import { WaitingThreads } from "../threads.ts";
 import { type Attack, byResult, type Outcome } from "./attack.ts";
+import { plural } from "../../plural.ts";
 
 /** As many as no policy allows and any machine bears. */
 const THREADS = 1000;
@@ -12,7 +13,7 @@ const SHARED_BYTES = 2 ** 30;
 function threadBomb(_linux: Linux): Outcome {
   const threads = new WaitingThreads();
   const error = threads.make(THREADS);
-  const proof = `${threads.count} threads`;
+  const proof = plural(threads.count, "thread");
   return error === 0
     ? { out: true, step: "pthread_create", errno: "", proof }
     : { ...byResult("pthread_create", -error), proof };

@@ -8,6 +8,7 @@ import { type Bytes, toHex, utf8 } from "../../bytes.ts";
 import { SecLlamaError } from "../../errors.ts";
 import { type Secret, secret, wipe } from "../../secret.ts";
 import { derive } from "../derive.ts";
+import { plural } from "../../plural.ts";
 
 /** Length of a master key in bytes. */
 const KEY_BYTES = 32;
@@ -64,7 +65,7 @@ export function decodeKey(value: Uint8Array, what: string, hint = STORE_HINT): S
   const end = value.at(-1) === 0x0a ? (value.at(-2) === 0x0d ? -2 : -1) : value.length;
   const text = value.subarray(0, end);
   if (text.length !== VALUE_BYTES) {
-    throw corrupt(`${what} holds ${text.length} bytes, want ${VALUE_BYTES}`, hint);
+    throw corrupt(`${what} holds ${plural(text.length, "byte")}, want ${VALUE_BYTES}`, hint);
   }
   if (!PREFIX.every((byte, i) => text[i] === byte)) {
     throw corrupt(`${what} does not start with "sl1:"`, hint);

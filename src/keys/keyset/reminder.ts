@@ -1,4 +1,5 @@
 /** When to ask for a rotation: by age, and by how often a key was used. */
+import { plural } from "../../plural.ts";
 
 const DEFAULT_MAX_AGE_DAYS = 90;
 /** NIST SP 800-38D section 8.3 ends a key with random nonces at 2^32 uses; ask long before. */
@@ -18,7 +19,9 @@ export function rotationReminder(
   const maxAgeDays = options.maxAgeDays ?? DEFAULT_MAX_AGE_DAYS;
   const age = ageDays(options.created, options.now);
   if (maxAgeDays > 0 && age > maxAgeDays) {
-    return `the active key is ${age} days old, over ${maxAgeDays}: to make a new one, run: secllama key rotate`;
+    return `the active key is ${
+      plural(age, "day")
+    } old, over ${maxAgeDays}: to make a new one, run: secllama key rotate`;
   }
   if (options.wraps > MAX_WRAPS) {
     return `the active key has wrapped ${options.wraps} secrets: to make a new one, run: secllama key rotate`;

@@ -2,6 +2,7 @@
 import { utf8Decode } from "../../bytes.ts";
 import { SecLlamaError } from "../../errors.ts";
 import { COMMON_PASSPHRASES } from "./common_passphrases.ts";
+import { plural } from "../../plural.ts";
 
 const PASSPHRASE_MIN_CHARACTERS = 8;
 
@@ -23,7 +24,9 @@ export function checkNewPassphrase(passphrase: Uint8Array): void {
   if (length < PASSPHRASE_MIN_CHARACTERS) {
     throw new SecLlamaError(
       "usage",
-      `the passphrase has ${length} characters, want at least ${PASSPHRASE_MIN_CHARACTERS}`,
+      `the passphrase has ${
+        plural(length, "character")
+      }, want at least ${PASSPHRASE_MIN_CHARACTERS}`,
       { hint: HINT },
     );
   }

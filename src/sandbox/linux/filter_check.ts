@@ -9,6 +9,7 @@ import { companionProgram } from "./companion_steps.ts";
 import { programDescriptor } from "./launch_steps.ts";
 import type { LinuxPlan } from "./plan.ts";
 import { BASE_POLICY, seccompFor, stage2More } from "./policy.ts";
+import { plural } from "../../plural.ts";
 
 /** What was read; `undefined` for the filters: they could not be, and `observed` says why. */
 export interface FilterCheck {
@@ -74,7 +75,7 @@ function compare(system: Linux, pid: number, plan: LinuxPlan): FilterCheck {
   return {
     first: asFirst === threads,
     second: asSecond === threads,
-    observed: `read back by ptrace from ${threads} threads`,
+    observed: `read back by ptrace from ${plural(threads, "thread")}`,
   };
 }
 

@@ -14,6 +14,7 @@ import { measureCompanion } from "./measure_companion.ts";
 import { onItsWord, readFilters, seccompReport, stage2Report } from "./measure_filters.ts";
 import { rootReport } from "./measure_root.ts";
 import { readStatus, type Status } from "./thread_status.ts";
+import { plural } from "../../plural.ts";
 
 /**
  * The host's pid of the runner: where `unshare` forks, the only child of the process that was spawned; else that process. The
@@ -70,7 +71,7 @@ export function measureRunner(pid: number, plan: LinuxPlan): LayerReport[] {
     return report(
       layer,
       good === threads.length,
-      `${good} of ${threads.length} threads: ${name} ${seen}`,
+      `${good} of ${plural(threads.length, "thread")}: ${name} ${seen}`,
     );
   };
   const filters = readFilters(system, pid, plan, threads);
@@ -139,7 +140,7 @@ function userReport(threads: readonly Status[], plan: LinuxPlan, report: ReportL
   return report(
     "unprivileged user",
     good === threads.length,
-    `${good} of ${threads.length} threads: ${ids.join(", ")}`,
+    `${good} of ${plural(threads.length, "thread")}: ${ids.join(", ")}`,
   );
 }
 
@@ -157,7 +158,7 @@ function capabilityReport(
   return report(
     "no capabilities",
     held.length === 0,
-    `${threads.length - held.length} of ${threads.length} threads hold none`,
+    `${threads.length - held.length} of ${plural(threads.length, "thread")} without any`,
   );
 }
 

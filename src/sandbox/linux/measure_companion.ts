@@ -5,6 +5,7 @@ import { readOptional } from "./cgroup_files.ts";
 import { checkCompanion } from "./filter_check.ts";
 import { readGroups } from "./cgroup_life.ts";
 import type { LinuxPlan } from "./plan.ts";
+import { plural } from "../../plural.ts";
 
 interface Reading {
   /** undefined: it could not be read. */
@@ -118,7 +119,7 @@ function insideReading(
   return {
     holds: readings.length === 0 ? undefined : problems.length === 0,
     observed: [
-      `${readings.length} ${readings.length === 1 ? "process" : "processes"}`,
+      plural(readings.length, "process", "processes"),
       ...(problems.length > 0 ? problems : ["where the runner is"]),
     ].join(", "),
   };
@@ -168,7 +169,7 @@ function confinedReading(
   return {
     holds: threads === 0 ? undefined : problems.size === 0,
     observed: [
-      `${threads} threads`,
+      plural(threads, "thread"),
       ...(problems.size > 0 ? problems : [
         `one filter of their own${asPlanned ? ", read back by ptrace: as planned" : ""}`,
         "no capability, not root; Landlock rests on the launcher",

@@ -5,6 +5,7 @@ import { checkFilters, type FilterCheck } from "./filter_check.ts";
 import type { LinuxPlan } from "./plan.ts";
 import type { ReportLayer } from "./plan_layers.ts";
 import { readStatus, type Status } from "./thread_status.ts";
+import { plural } from "../../plural.ts";
 
 /** The filters of a runner. */
 interface Filters {
@@ -50,7 +51,7 @@ export function seccompReport(
   return report(
     "seccomp",
     good === threads.length && check?.first !== false,
-    `${good} of ${threads.length} threads: Seccomp ${seen}` +
+    `${good} of ${plural(threads.length, "thread")}: Seccomp ${seen}` +
       (check?.first === undefined
         ? "; what it says is the launcher's word"
         : readBack(check.first, check)),
@@ -68,7 +69,7 @@ export function stage2Report(
   const seen = report(
     "stage 2",
     added.some(Number.isNaN) ? undefined : Math.min(...added) >= 2 && check?.second !== false,
-    `${Math.min(...added)} filters on every thread${beside}` +
+    `${plural(Math.min(...added), "filter")} on every thread${beside}` +
       (check?.second === undefined ? word + why : readBack(check.second, check)),
   );
   return check?.second === undefined ? onItsWord(seen) : seen;

@@ -5,6 +5,7 @@ import { isDirectory } from "./executables.ts";
 import type { Bind } from "./launch_spec.ts";
 import type { LinuxPlan } from "./plan.ts";
 import type { ReportLayer } from "./plan_layers.ts";
+import { plural } from "../../plural.ts";
 
 /** Its mount table: a read-only tmpfs at `/`, the planned binds in it, and nothing that could be written or raise rights. */
 export function rootReport(
@@ -44,7 +45,7 @@ export function rootReport(
     return report(
       "private root",
       type === "tmpfs" && problems.length === 0,
-      [`/ is ${type}`, ...problems, `${mounts.length} mounts`].join(", ") +
+      [`/ is ${type}`, ...problems, plural(mounts.length, "mount")].join(", ") +
         (writable.length > 0
           ? ""
           : own === undefined

@@ -6,6 +6,7 @@ import { limitFiles } from "./cgroup.ts";
 import type { CgroupPlan } from "./cgroup_life.ts";
 import type { LaunchSpec } from "./launch_spec.ts";
 import { BASE_POLICY, type Namespace } from "./policy.ts";
+import { plural } from "../../plural.ts";
 
 export type LinuxLayerName =
   | "user namespace"
@@ -100,7 +101,7 @@ export function describeLayers(
     layer(
       "landlock",
       spec.landlock !== null,
-      `ABI ${caps.landlockAbi}, ${spec.landlock?.rules.length} paths`,
+      `ABI ${caps.landlockAbi}, ${plural(spec.landlock?.rules.length ?? 0, "path")}`,
       "the kernel has none",
     ),
     layer(

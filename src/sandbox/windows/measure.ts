@@ -7,6 +7,7 @@ import { field, pack, STRUCTS } from "../../windows/layout.ts";
 import type { LayerReport } from "../types.ts";
 import { containerOf } from "./launch.ts";
 import type { WindowsLayerName, WindowsPlan } from "./plan.ts";
+import { plural } from "../../plural.ts";
 
 const SNAPSHOT_PROCESSES = 2;
 const INVALID_HANDLE = 0xFFFFFFFFFFFFFFFFn;
@@ -60,7 +61,9 @@ export function measureWindows(
         const { container, capabilities } = containerOf(api, process);
         return {
           holds: container && capabilities === 0,
-          observed: `TokenIsAppContainer ${+container}, ${capabilities} capabilities`,
+          observed: `TokenIsAppContainer ${+container}, ${
+            plural(capabilities, "capability", "capabilities")
+          }`,
         };
       }),
       report("job", () => {

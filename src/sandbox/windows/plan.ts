@@ -11,6 +11,7 @@ import { translate } from "../arguments.ts";
 import type { LaunchedTarget, Plan, SandboxMode } from "../types.ts";
 import { type FirewallCommands, firewallCommands } from "./firewall.ts";
 import { ATTRIBUTES, CREATION_FLAGS, JOB_LIMITS, WINDOWS_POLICY } from "./policy.ts";
+import { plural } from "../../plural.ts";
 
 export interface WindowsCapabilities {
   /** Whether userenv.dll has CreateAppContainerProfile and a trial of it worked. */
@@ -211,9 +212,15 @@ function describeLayers(
       planned: container !== null,
       detail: container === null
         ? "this Windows cannot make one"
-        : `${container.capabilities.length} capabilities, ${container.grants.length} paths`,
+        : `${plural(container.capabilities.length, "capability", "capabilities")}, ${
+          plural(container.grants.length, "path")
+        }`,
     },
-    { layer: "job", planned: true, detail: `${launch.job.activeProcesses} process` },
+    {
+      layer: "job",
+      planned: true,
+      detail: plural(launch.job.activeProcesses, "process", "processes"),
+    },
     { layer: "no child process", planned: true, detail: "child-process policy: restricted" },
     { layer: "inherited handles", planned: true, detail: launch.process.handles.join(", ") },
     {
