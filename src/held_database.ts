@@ -92,9 +92,9 @@ export class HeldDatabase {
     }
   }
 
-  /** Whether the database's own file is the one that was opened. @throws {Error} What the system says. */
+  /** Whether the database's own file is the one that was opened, and not refused since. @throws {Error} What the system says. */
   get isOwnFile(): boolean {
-    return fileAt(this.#options.path).file === this.#files.file;
+    return !this.#isRefused && fileAt(this.#options.path).file === this.#files.file;
   }
 
   /**
@@ -132,6 +132,7 @@ export class HeldDatabase {
     const db = new DatabaseSync(path, { timeout });
     this.#connection = { db, statements: new Map() };
     this.#files = there;
+    this.#isRefused = false;
     try {
       check(db);
     } catch (error) {
@@ -141,7 +142,6 @@ export class HeldDatabase {
       this.#files = files;
       throw error;
     }
-    this.#isRefused = false;
     this.#end(before);
     this.look();
   }

@@ -324,7 +324,7 @@ export class AuditDatabase implements Disposable {
       db.exec(`PRAGMA busy_timeout=${BUSY_MS}`);
       const { busy } = db.prepare("PRAGMA wal_checkpoint(TRUNCATE)").get() as Row;
       db.exec(`PRAGMA busy_timeout=${TRY_MS}`);
-      this.#held.wrote();
+      this.#held.wrote(true);
       if (busy !== 0) throw stillRead(this.path);
     });
   }

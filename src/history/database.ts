@@ -6,7 +6,7 @@
  */
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { areTheSame, databaseFiles, isAwayFromItsLog } from "../database_files.ts";
+import { areSameFiles, areTheSame, databaseFiles, isAwayFromItsLog } from "../database_files.ts";
 import { SecLlamaError } from "../errors.ts";
 import { HeldDatabase } from "../held_database.ts";
 import { ioReason } from "../hints.ts";
@@ -86,7 +86,9 @@ export class Database implements Disposable {
       path: this.#path,
       notThere: movedAway,
       timeout: BUSY_MS,
-      areSame: areTheSame,
+      // Without the lock, it is another process that writes.
+      areSame: (before, now) =>
+        this.#lock === undefined ? areTheSame(before, now) : areSameFiles(before, now),
       onClose: () => this.#letGo(),
     });
     this.#lock = lock;
@@ -129,6 +131,10 @@ export class Database implements Disposable {
     if (this.#held.isInPlace) return;
     guarded(() =>
       this.#held.takeUp(databaseFiles(this.#path), () => {
+        // Of an earlier copy beside a log that was written since, or of two copies that were mixed.
+        if (this.row("PRAGMA quick_check(1)")!["quick_check"] !== "ok") {
+          throw corrupt("its file is damaged");
+        }
         if (this.row("SELECT 1 FROM sqlite_schema LIMIT 1") === undefined) {
           throw corrupt("there is nothing in its file");
         }
@@ -184,7 +190,10 @@ export class Database implements Disposable {
 
   /** Whether this process may write: it has the lock, or gets it now. */
   get writable(): boolean {
-    this.#lock ??= tryLock(this.#folder);
+    if (this.#lock !== undefined) return true;
+    this.#lock = tryLock(this.#folder);
+    // What another process has written until now is no surprise.
+    if (this.#lock !== undefined) this.#held.wrote(true);
     return this.#lock !== undefined;
   }
 
@@ -247,6 +256,8 @@ export class Database implements Disposable {
       // Some errors have rolled it back already.
       if (db.isTransaction) this.#exec("ROLLBACK");
       throw error;
+    } finally {
+      this.#held.wrote();
     }
   }
 
@@ -263,6 +274,7 @@ export class Database implements Disposable {
     this.#traces = true;
     this.#exec("PRAGMA incremental_vacuum");
     const { busy } = this.row("PRAGMA wal_checkpoint(TRUNCATE)")!;
+    this.#held.wrote(true);
     if (busy !== 0) {
       throw new SecLlamaError("history-busy", "another process reads the history just now", {
         hint:
