@@ -75,7 +75,7 @@ export async function openServeAudit(options: ServeAuditOptions): Promise<ServeA
     onWarning(`nothing is recorded: ${toSecLlamaError(error).message}`);
     return undefined;
   }
-  if (log.unnoted !== undefined) onWarning(log.unnoted);
+  for (const line of [log.unnoted, log.anew]) if (line !== undefined) onWarning(line);
   const sends = config.auditSyslog !== null || config.auditOtlp !== "";
   const caCerts = sends ? await systemAuthorities() : [];
   const away = (name: "syslog" | "otlp", error: unknown) => {

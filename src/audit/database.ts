@@ -10,19 +10,18 @@ receipts  which line a client may have a receipt of, by the id that it knows
  * ```
  */
 import { join } from "node:path";
-import { DatabaseSync, type StatementSync } from "node:sqlite";
+import { DatabaseSync } from "node:sqlite";
 import type { Bytes } from "../bytes.ts";
 import {
   areSameFiles,
-  areTheSame,
   type DatabaseFiles,
   databaseFiles,
   fileAt,
   isAwayFromItsLog,
-  isBesideAnothersLog,
   walOf,
 } from "../database_files.ts";
 import { SecLlamaError } from "../errors.ts";
+import { HeldDatabase } from "../held_database.ts";
 import { anotherLog, damaged, failing, isBusy, notOurs, notThere, stillRead } from "./failing.ts";
 import { type LineBytes, readRows, ROWS_SQL, textOf } from "./rows.ts";
 import { BUSY_MS, idOf, prepare, takeUp } from "./tables.ts";
@@ -78,22 +77,16 @@ export class AuditDatabase implements Disposable {
   readonly id: Bytes;
   /** Of the file. */
   readonly path: string;
-  #db: DatabaseSync;
-  /** Those that are open, as they were after the last transaction; undefined: it is only read. */
-  #files: DatabaseFiles | undefined;
-  #lookedMs = -Infinity;
-  #lookMs = LOOK_MS;
+  readonly #held: HeldDatabase;
   /** Files that were refused, and why, until there are others. */
   #refused: { readonly files: DatabaseFiles; readonly error: unknown } | undefined;
   /** How often it was opened anew. */
   #reopened = 0;
-  readonly #statements = new Map<string, StatementSync>();
 
-  private constructor(db: DatabaseSync, path: string, id: Bytes, files?: DatabaseFiles) {
-    this.#db = db;
+  private constructor(db: DatabaseSync, path: string, id: Bytes, lookMs = LOOK_MS) {
+    this.#held = new HeldDatabase(db, { path, lookMs, notThere: () => notThere(path) });
     this.path = path;
     this.id = id;
-    this.#files = files;
   }
 
   /**
@@ -101,7 +94,7 @@ export class AuditDatabase implements Disposable {
    * @param lookMs Its files are looked at so often.
    * @throws {SecLlamaError} `audit-failed` if it cannot be read or made, `audit-broken` if it is none of ours.
    */
-  static open(dataDir: string, lookMs = LOOK_MS): AuditDatabase {
+  static open(dataDir: string, lookMs?: number): AuditDatabase {
     const path = join(dataDir, AUDIT_FILE);
     return failing(path, () => {
       if (isAwayFromItsLog(path)) throw notThere(path);
@@ -115,9 +108,7 @@ export class AuditDatabase implements Disposable {
       try {
         const id = prepare(db, path);
         db.exec(`PRAGMA busy_timeout=${TRY_MS}`);
-        const opened = new AuditDatabase(db, path, id, databaseFiles(path));
-        opened.#lookMs = lookMs;
-        return opened;
+        return new AuditDatabase(db, path, id, lookMs);
       } catch (error) {
         db.close();
         throw error;
@@ -169,17 +160,18 @@ export class AuditDatabase implements Disposable {
   }
 
   #transaction<T>(body: () => T, durable: boolean): T {
-    if (durable) this.#db.exec("PRAGMA synchronous=FULL");
+    const { db } = this.#held;
+    if (durable) db.exec("PRAGMA synchronous=FULL");
     let result: T;
     try {
       this.#run("BEGIN IMMEDIATE");
       result = body();
       this.#run("COMMIT");
     } catch (error) {
-      if (this.#db.isTransaction) this.#db.exec("ROLLBACK");
+      if (db.isTransaction) db.exec("ROLLBACK");
       throw error;
     } finally {
-      if (durable) this.#db.exec("PRAGMA synchronous=NORMAL");
+      if (durable) db.exec("PRAGMA synchronous=NORMAL");
     }
     if (durable) this.#checkpoint();
     return result;
@@ -192,69 +184,34 @@ export class AuditDatabase implements Disposable {
   #checkpoint(): void {
     try {
       if (fileAt(walOf(this.path)).size < CHECKPOINT_BYTES) return;
-      this.#db.exec("PRAGMA wal_checkpoint(PASSIVE)");
+      this.#held.db.exec("PRAGMA wal_checkpoint(PASSIVE)");
     } catch { /* what it would have moved is safe where it is, and the next head tries again */ }
-    this.#wrote();
-  }
-
-  /** SQLite has written the database's own file. Which files they are is known from when they were opened. */
-  #wrote(): void {
-    if (this.#files === undefined) return;
-    try {
-      const { written } = fileAt(this.path);
-      this.#files = { ...this.#files, written };
-    } catch { /* it is looked at again soon */ }
+    this.#held.wrote();
   }
 
   /** Whether the files are those that were written last, as they were then; as far as was seen a moment ago. */
   get isInPlace(): boolean {
-    const now = performance.now();
-    if (this.#files === undefined || now - this.#lookedMs < this.#lookMs) return true;
-    try {
-      const files = databaseFiles(this.path);
-      if (!areSameFiles(this.#files, files)) return false;
-      this.#files = files;
-      this.#lookedMs = now;
-      return true;
-    } catch {
-      return false;
-    }
+    return this.#held.isInPlace;
   }
 
   /** Opens what was put there meanwhile, if it is this log. A line in a file that was moved away would be in none. */
   #inPlace(): void {
-    if (this.#db.isOpen && this.isInPlace) return;
+    if (this.isInPlace) return;
     const there = databaseFiles(this.path);
     const known = this.#refused;
     if (known !== undefined && areSameFiles(known.files, there)) throw known.error;
     try {
-      this.#takeUp(there);
+      this.#held.takeUp(there, (db) => {
+        if (!takeUp(db, this.path, this.id)) throw anotherLog(this.path);
+        db.exec(`PRAGMA busy_timeout=${TRY_MS}`);
+      });
+      this.#reopened++;
       this.#refused = undefined;
     } catch (error) {
       const isBroken = error instanceof SecLlamaError && error.code === "audit-broken";
       if (isBroken) this.#refused = { files: there, error };
       throw error;
     }
-  }
-
-  #takeUp(there: DatabaseFiles): void {
-    // What was closed last would write SQLite's log into a file that is damaged. Of other files this one's hands must be off first.
-    if (!this.#db.isOpen || !areTheSame(this.#files!, there)) this.#close();
-    if (
-      there.file === "" || isAwayFromItsLog(this.path) || isBesideAnothersLog(this.#files!, there)
-    ) throw notThere(this.path);
-    const db = new DatabaseSync(this.path);
-    try {
-      if (!takeUp(db, this.path, this.id)) throw anotherLog(this.path);
-      db.exec(`PRAGMA busy_timeout=${TRY_MS}`);
-    } catch (error) {
-      db.close();
-      throw error;
-    }
-    this.#close();
-    this.#db = db;
-    this.#reopened++;
-    this.#files = databaseFiles(this.path);
   }
 
   /** Differs when another process has written, and when the file was opened anew. */
@@ -330,7 +287,7 @@ export class AuditDatabase implements Disposable {
 
   /** As {@link AuditDatabase.lines}, as bytes: for who hashes them all. */
   entries(from = 0): Generator<LineBytes> {
-    return readRows(this.path, this.#statement(ROWS_SQL), from);
+    return readRows(this.path, this.#held.statement(ROWS_SQL), from);
   }
 
   /** Hashes of the lines from `from` up to `end`, not included. @throws {SecLlamaError} `audit-broken` if one is missing. */
@@ -379,44 +336,30 @@ export class AuditDatabase implements Disposable {
   compact(): void {
     failing(this.path, () => {
       // Deleted bytes are overwritten (secure_delete). VACUUM would attach a file, which the runtime allows no restricted program.
-      this.#db.exec(`PRAGMA busy_timeout=${BUSY_MS}`);
-      const { busy } = this.#db.prepare("PRAGMA wal_checkpoint(TRUNCATE)").get() as Row;
-      this.#db.exec(`PRAGMA busy_timeout=${TRY_MS}`);
-      this.#wrote();
+      const { db } = this.#held;
+      db.exec(`PRAGMA busy_timeout=${BUSY_MS}`);
+      const { busy } = db.prepare("PRAGMA wal_checkpoint(TRUNCATE)").get() as Row;
+      db.exec(`PRAGMA busy_timeout=${TRY_MS}`);
+      this.#held.wrote(true);
       if (busy !== 0) throw stillRead(this.path);
     });
   }
 
   /** Closes the file. */
   [Symbol.dispose](): void {
-    this.#close();
-  }
-
-  #close(): void {
-    this.#statements.clear();
-    if (this.#db.isOpen) this.#db.close();
-  }
-
-  #statement(sql: string): StatementSync {
-    if (!this.#db.isOpen) throw notThere(this.path);
-    let statement = this.#statements.get(sql);
-    if (statement === undefined) {
-      statement = this.#db.prepare(sql);
-      this.#statements.set(sql, statement);
-    }
-    return statement;
+    this.#held.close();
   }
 
   #get(sql: string, ...values: (number | string)[]): Row | undefined {
-    return failing(this.path, () => this.#statement(sql).get(...values)) as Row | undefined;
+    return failing(this.path, () => this.#held.statement(sql).get(...values)) as Row | undefined;
   }
 
   #all(sql: string, ...values: number[]): Row[] {
-    return failing(this.path, () => this.#statement(sql).all(...values)) as Row[];
+    return failing(this.path, () => this.#held.statement(sql).all(...values)) as Row[];
   }
 
   #run(sql: string, ...values: (number | string | Uint8Array | null)[]): void {
-    this.#statement(sql).run(...values);
+    this.#held.statement(sql).run(...values);
   }
 
   #head({ size, frontier, cose }: Row): StoredHead {

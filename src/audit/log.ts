@@ -9,6 +9,7 @@ import { consistencyProofBy } from "./consistency.ts";
 import { AuditDatabase } from "./database.ts";
 import { type HeadNames, headNames, sameBytes } from "./head.ts";
 import type { AuditEntry } from "./line.ts";
+import { AuditNote } from "./note.ts";
 import { signReceipt } from "./receipt.ts";
 import { AuditSigner } from "./signer.ts";
 import { Frontier, rootFromInclusion, rootOf } from "./tree.ts";
@@ -46,8 +47,11 @@ export class AuditLog {
   #failure: SecLlamaError | undefined;
   #checking: Promise<void> | undefined;
   readonly #blocks: Blocks;
+  /** For the user: another log begins here than the one that this machine has seen; undefined: it does not. */
+  readonly anew: string | undefined;
 
-  private constructor(db: AuditDatabase, writer: AuditWriter) {
+  private constructor(db: AuditDatabase, writer: AuditWriter, anew: string | undefined) {
+    this.anew = anew;
     this.#db = db;
     this.#writer = writer;
     this.#blocks = new Blocks(db);
@@ -73,9 +77,10 @@ export class AuditLog {
     const db = made.use(AuditDatabase.open(options.dataDir, options.lookMs));
     const signer = made.use(await AuditSigner.of(options.keys));
     const writer = made.use(new AuditWriter(db, signer, options));
+    const anew = begunAnew(db, options);
     await writer.probe();
     made.move();
-    return new AuditLog(db, writer);
+    return new AuditLog(db, writer, anew);
   }
 
   /** Why this machine does not note how far the log came, for its people; undefined: it does, as far as is known. */
@@ -221,6 +226,15 @@ export class AuditLog {
     }, HEAD_MS);
     Deno.unrefTimer(this.#timer);
   }
+}
+
+/** A log without a line, where this machine has noted another: its files were moved away, or removed. */
+function begunAnew(db: AuditDatabase, { stateDir, hid }: AuditLogOptions): string | undefined {
+  if (stateDir === undefined || db.size() > 0) return undefined;
+  const seen = new AuditNote(stateDir, hid).read();
+  if (seen === undefined || seen.log === toHex(db.id)) return undefined;
+  return `a new audit log begins: the one that this machine has seen, of ${seen.size} lines, is not in ` +
+    `${db.path}; if it should be, move this one away and put that back`;
 }
 
 function rootOfAll(leaves: readonly Bytes[]): Bytes {

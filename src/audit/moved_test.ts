@@ -54,6 +54,26 @@ Deno.test("audit: while the files are away nothing is recorded; put back, moved 
     assert.equal([...db.lines()].filter(({ text }) => text!.includes("key-rotated")).length, lines);
   }));
 
+Deno.test("audit: where all files are away, who begins another log is told that this machine has seen one", () =>
+  withLog(async (rig) => {
+    const first = await rig.open();
+    assert.equal(first.anew, undefined, "of the first log of all nothing is said");
+    await first.record({ event: "key-rotated" });
+    await first.close();
+    const again = await rig.open();
+    assert.equal(again.anew, undefined);
+    await again.close();
+    const away = join(rig.folder, "away");
+    Deno.mkdirSync(away);
+    move(rig.folder, away, [""]);
+    const other = await rig.open();
+    assert.match(other.anew!, /^a new audit log begins: .* of 2 lines, is not in .*audit\.db; /);
+    await other.close();
+    const next = await rig.open();
+    assert.equal(next.anew, undefined, "it is said once");
+    await next.close();
+  }));
+
 Deno.test("audit: another log, none, or an earlier copy in the place of a log that is written is refused until that is back", () =>
   withLog(async (rig) => {
     const log = await rig.open({ lookMs: 0 });

@@ -5,16 +5,10 @@
  * Any process of the user's may read. One writes: it holds the lock of the file beside it, which ends with the process.
  */
 import { join } from "node:path";
-import { DatabaseSync, type StatementSync } from "node:sqlite";
-import {
-  areTheSame,
-  type DatabaseFiles,
-  databaseFiles,
-  fileAt,
-  isAwayFromItsLog,
-  isBesideAnothersLog,
-} from "../database_files.ts";
+import { DatabaseSync } from "node:sqlite";
+import { areSameFiles, areTheSame, databaseFiles, isAwayFromItsLog } from "../database_files.ts";
 import { SecLlamaError } from "../errors.ts";
+import { HeldDatabase } from "../held_database.ts";
 import { ioReason } from "../hints.ts";
 import { DATABASE_NAME } from "./folder.ts";
 
@@ -71,10 +65,8 @@ export type Row = Readonly<Record<string, Value>>;
 /** One connection, and the lock once something was to be written. */
 export class Database implements Disposable {
   readonly #folder: string;
-  #db: DatabaseSync;
-  /** Those that are open. */
-  #files: DatabaseFiles;
-  readonly #statements = new Map<string, StatementSync>();
+  readonly #path: string;
+  readonly #held: HeldDatabase;
   readonly #verify: () => void;
   #lock: Deno.FsFile | undefined;
   #verified = false;
@@ -89,8 +81,16 @@ export class Database implements Disposable {
     verify: () => void,
   ) {
     this.#folder = folder;
-    this.#files = databaseFiles(join(folder, DATABASE_NAME));
-    this.#db = db;
+    this.#path = join(folder, DATABASE_NAME);
+    this.#held = new HeldDatabase(db, {
+      path: this.#path,
+      notThere: movedAway,
+      timeout: BUSY_MS,
+      // Without the lock, it is another process that writes.
+      areSame: (before, now) =>
+        this.#lock === undefined ? areTheSame(before, now) : areSameFiles(before, now),
+      onClose: () => this.#letGo(),
+    });
     this.#lock = lock;
     this.#verify = verify;
   }
@@ -111,7 +111,8 @@ export class Database implements Disposable {
       // SQLite would make it readable for all; the log and its index take after it.
       guarded(() => Deno.openSync(path, { create: true, write: true, mode: 0o600 }).close());
       db = guarded(() => new DatabaseSync(path, { timeout: BUSY_MS }));
-      const opened = new Database(folder, db, lock, verify);
+      const made = db;
+      const opened = guarded(() => new Database(folder, made, lock, verify));
       opened.#prepare();
       [db, lock] = [undefined, undefined];
       return opened;
@@ -127,31 +128,23 @@ export class Database implements Disposable {
    * @throws {SecLlamaError} `history-io` where nothing is there, and what {@link open} throws.
    */
   inPlace(): void {
-    const path = join(this.#folder, DATABASE_NAME);
-    const there = guarded(() => databaseFiles(path));
-    if (this.#db.isOpen && areTheSame(this.#files, there)) return;
-    this.#close();
-    if (
-      there.file === "" || guarded(() => isAwayFromItsLog(path)) ||
-      isBesideAnothersLog(this.#files, there)
-    ) throw movedAway();
-    this.#files = there;
-    this.#db = guarded(() => new DatabaseSync(path, { timeout: BUSY_MS }));
-    try {
-      if (this.row("SELECT 1 FROM sqlite_schema LIMIT 1") === undefined) {
-        throw corrupt("there is nothing in its file");
-      }
-      this.#prepare();
-    } catch (error) {
-      this.#close();
-      throw error;
-    }
+    if (this.#held.isInPlace) return;
+    guarded(() =>
+      this.#held.takeUp(databaseFiles(this.#path), () => {
+        // Of an earlier copy beside a log that was written since, or of two copies that were mixed.
+        if (this.row("PRAGMA quick_check(1)")!["quick_check"] !== "ok") {
+          throw corrupt("its file is damaged");
+        }
+        if (this.row("SELECT 1 FROM sqlite_schema LIMIT 1") === undefined) {
+          throw corrupt("there is nothing in its file");
+        }
+        this.#prepare();
+      })
+    );
   }
 
   /** What is known of the files is of those only. */
-  #close(): void {
-    this.#statements.clear();
-    if (this.#db.isOpen) this.#db.close();
+  #letGo(): void {
     this.#lock?.close();
     this.#lock = undefined;
     this.#verified = false;
@@ -192,12 +185,15 @@ export class Database implements Disposable {
       });
     }
     this.row("SELECT id FROM conversations LIMIT 1");
-    this.#files = guarded(() => databaseFiles(join(this.#folder, DATABASE_NAME)));
+    guarded(() => this.#held.look());
   }
 
   /** Whether this process may write: it has the lock, or gets it now. */
   get writable(): boolean {
-    this.#lock ??= tryLock(this.#folder);
+    if (this.#lock !== undefined) return true;
+    this.#lock = tryLock(this.#folder);
+    // What another process has written until now is no surprise.
+    if (this.#lock !== undefined) this.#held.wrote(true);
     return this.#lock !== undefined;
   }
 
@@ -218,12 +214,12 @@ export class Database implements Disposable {
 
   /** All rows of a query. @throws {SecLlamaError} `history-corrupt`, `history-busy`. */
   rows(sql: string, ...values: Value[]): Row[] {
-    return guarded(() => this.#statement(sql).all(...values) as Row[]);
+    return guarded(() => this.#held.statement(sql).all(...values) as Row[]);
   }
 
   /** The rows of a query, one after the other. @throws {SecLlamaError} As {@link rows}. */
   *each(sql: string, ...values: Value[]): Generator<Row> {
-    const rows = guarded(() => this.#statement(sql).iterate(...values));
+    const rows = guarded(() => this.#held.statement(sql).iterate(...values));
     for (;;) {
       const { done, value } = guarded(() => rows.next());
       if (done) return;
@@ -233,12 +229,12 @@ export class Database implements Disposable {
 
   /** The first row, if there is one. @throws {SecLlamaError} As {@link rows}. */
   row(sql: string, ...values: Value[]): Row | undefined {
-    return guarded(() => this.#statement(sql).get(...values) as Row | undefined);
+    return guarded(() => this.#held.statement(sql).get(...values) as Row | undefined);
   }
 
   /** A change; only within {@link transaction}. */
   run(sql: string, ...values: Value[]): number {
-    return guarded(() => Number(this.#statement(sql).run(...values).changes));
+    return guarded(() => Number(this.#held.statement(sql).run(...values).changes));
   }
 
   /**
@@ -246,11 +242,10 @@ export class Database implements Disposable {
    * @throws {SecLlamaError} `history-busy` if another process writes, `disk-full`, `history-corrupt`.
    */
   transaction<T>(change: () => T): T {
-    this.#mustBeOpen();
+    const { db } = this.#held;
     this.claim();
-    if (this.#db.isTransaction) return change();
-    const { file } = guarded(() => fileAt(join(this.#folder, DATABASE_NAME)));
-    if (file !== this.#files.file) throw movedAway();
+    if (db.isTransaction) return change();
+    if (!guarded(() => this.#held.isOwnFile)) throw movedAway();
     this.#exec("BEGIN IMMEDIATE");
     try {
       const result = change();
@@ -259,8 +254,10 @@ export class Database implements Disposable {
     } catch (error) {
       this.#rollbacks++;
       // Some errors have rolled it back already.
-      if (this.#db.isTransaction) this.#exec("ROLLBACK");
+      if (db.isTransaction) this.#exec("ROLLBACK");
       throw error;
+    } finally {
+      this.#held.wrote();
     }
   }
 
@@ -277,6 +274,7 @@ export class Database implements Disposable {
     this.#traces = true;
     this.#exec("PRAGMA incremental_vacuum");
     const { busy } = this.row("PRAGMA wal_checkpoint(TRUNCATE)")!;
+    this.#held.wrote(true);
     if (busy !== 0) {
       throw new SecLlamaError("history-busy", "another process reads the history just now", {
         hint:
@@ -286,28 +284,12 @@ export class Database implements Disposable {
     this.#traces = false;
   }
 
-  /** Work that was under way when its file was moved away ends: another question has closed it. */
-  #mustBeOpen(): void {
-    if (!this.#db.isOpen) throw movedAway();
-  }
-
   #exec(sql: string): void {
-    this.#mustBeOpen();
-    guarded(() => this.#db.exec(sql));
-  }
-
-  #statement(sql: string): StatementSync {
-    this.#mustBeOpen();
-    let statement = this.#statements.get(sql);
-    if (statement === undefined) {
-      statement = this.#db.prepare(sql);
-      this.#statements.set(sql, statement);
-    }
-    return statement;
+    guarded(() => this.#held.db.exec(sql));
   }
 
   [Symbol.dispose](): void {
-    this.#close();
+    this.#held.close();
   }
 }
 

@@ -90,6 +90,54 @@ Deno.test("history: what is written while its files are away is refused; moved o
     }
   }));
 
+Deno.test("history: an earlier copy that is written or put under a newer log is refused until what was there is back", () =>
+  withFolder((folder) => {
+    using db = Database.open(folder, () => {});
+    const at = join(folder, DATABASE_NAME);
+    const fill = (position: number) =>
+      db.transaction(() => {
+        for (let i = 0; i < 60; i++) {
+          const bytes = new Uint8Array(4_000).fill(i);
+          db.run("INSERT INTO messages VALUES (?, ?, ?)", new Uint8Array([i]), position, bytes);
+        }
+      });
+    const count = () => Number(db.row("SELECT count(*) AS n FROM messages")!["n"]);
+    fill(1);
+    db.forget();
+    const earlier = Deno.readFileSync(at);
+    fill(2);
+    db.forget();
+    db.run("DELETE FROM messages WHERE position = 1 AND conversation > x'20'");
+    const [now, left] = [Deno.readFileSync(at), count()];
+    const [log, aside] = [`${at}-wal`, join(folder, "aside")];
+    const ways: Record<string, () => void> = {
+      "over the file": () => Deno.writeFileSync(at, earlier),
+      "both as copies": () => {
+        Deno.copyFileSync(log, aside);
+        for (const end of ["", "-wal", "-shm"]) Deno.removeSync(at + end);
+        Deno.writeFileSync(at, earlier);
+        Deno.renameSync(aside, log);
+      },
+    };
+    db.inPlace();
+    for (const [way, put] of Object.entries(ways)) {
+      const newest = Deno.readFileSync(log);
+      put();
+      for (let i = 0; i < 2; i++) {
+        assert.throws(() => db.inPlace(), { code: "history-corrupt" }, way);
+        assert.throws(() => fill(3), { code: /^history-/ }, way);
+      }
+      Deno.writeFileSync(at, now);
+      if (way !== "over the file") Deno.writeFileSync(log, newest);
+      db.inPlace();
+      assert.equal(count(), left, way);
+    }
+    fill(3);
+    db.inPlace();
+    assert.equal(count(), left + 60);
+    return Promise.resolve();
+  }));
+
 Deno.test("history: what the system does not let be read or made is an error with a code", () =>
   withFolder(async (dataDir) => {
     const manager = managerAt(dataDir);

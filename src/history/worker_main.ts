@@ -9,10 +9,11 @@ import { type Answer, CALLS, failureOf, type Question } from "./calls.ts";
 import { writtenAs } from "./export.ts";
 import { History } from "./history.ts";
 import { readMessage } from "./shapes.ts";
+import { Warming } from "./warming.ts";
 
 let history: History | undefined;
 let timer: ReturnType<typeof setTimeout> | undefined;
-let warming: ReturnType<typeof setTimeout> | undefined;
+let warming: Warming | undefined;
 
 /** Calls after which something may be left to erase. */
 const ERASING: readonly string[] = ["remove", "erase", "addDocument", "removeDocument"];
@@ -31,31 +32,20 @@ function sweep(): void {
   if (wait !== undefined) timer = setTimeout(sweep, wait);
 }
 
-/** Opens, in breaths, what the first list and the first search would have to wait for. */
-function warm(at = 0): void {
-  let next: number | undefined;
-  try {
-    history?.inPlace();
-    next = history?.warm(at);
-  } catch {
-    // The next call says what is wrong.
-  }
-  if (next !== undefined) warming = setTimeout(() => warm(next), 0);
-}
-
 async function answer(question: Question): Promise<unknown> {
   if ("loaded" in question) return null;
   if ("open" in question) {
     history ??= new History(question.open);
     sweep();
-    warming = setTimeout(warm, 0);
+    warming ??= new Warming(history);
+    warming.start();
     return null;
   }
   if ("close" in question) {
     clearTimeout(timer);
-    clearTimeout(warming);
+    warming?.end();
     history?.[Symbol.dispose]();
-    history = undefined;
+    history = warming = undefined;
     return null;
   }
   const { call, written } = question;
@@ -66,6 +56,7 @@ async function answer(question: Question): Promise<unknown> {
       : value
   );
   history.inPlace();
+  warming?.inPlace();
   try {
     const said = await (history[call] as (...values: readonly unknown[]) => unknown)(...values);
     return written === undefined ? said : writtenAs(written, said);

@@ -91,12 +91,14 @@ async function openLog(
   { dataDir, keys, lenient }: { dataDir: string; keys: RecordingKeys; lenient: boolean },
 ): Promise<AuditLog | undefined> {
   try {
-    return await AuditLog.open({
+    const log = await AuditLog.open({
       dataDir,
       keys,
       hid: keys.hid,
       stateDir: stateDirectory(context.env),
     });
+    if (log.anew !== undefined) context.tui.warn(log.anew);
+    return log;
   } catch (error) {
     if (!lenient) throw error;
     context.tui.warn(`nothing is recorded: ${toSecLlamaError(error).message}`);
