@@ -53,6 +53,18 @@ for (const filter of ["int", "float", "filesizeformat"]) {
   }
 }
 
+for (const unit of [" ", "a", "-", "a-", "\u3000", "😀"]) {
+  for (const width of [1, 9, 1000]) {
+    Deno.test(`long runs: ${JSON.stringify(unit)} in lines of ${width}`, async () => {
+      await inProportion("wordwrap", () => {
+        const x = `b ${run(unit)}b`;
+        const lines = new Template(`{{ x | wordwrap(${width}) }}`);
+        return runAtOnce(lines.render({ x }, { budget: new Budget({ what: "it" }) }));
+      });
+    });
+  }
+}
+
 for (const seed of seeds(DRAWS)) {
   Deno.test(`long runs: text in a template, drawn, seed: ${seed}`, async () => {
     const random = seeded(seed);

@@ -47,7 +47,6 @@ function byMethod(name: string, method: string, parameters: [string, Value][] = 
   });
 }
 
-const WHITE = new RegExp(`[${SPACE}]+`);
 const WORD_START = new RegExp(`([-${SPACE}({\\[<]+)`);
 
 function titleWords(value: string): string {
@@ -211,8 +210,6 @@ export const TEXT_FILTERS: Readonly<Record<string, Filter>> = {
     (value, [width, long, by, hyphens], env) => {
       const source = needText(value);
       env.costs.charge(32 * source.length);
-      // The pattern of a word looks back at its beginning from each of its letters.
-      for (const word of source.split(WHITE)) env.costs.charge(4 * word.length ** 2);
       const options = { width: needInt(width!), long: truthy(long!), hyphens: truthy(hyphens!) };
       const between = by === null ? "\n" : needText(by!);
       return text.splitLines(source, false).map((line) => wrap(line, options).join(between))
