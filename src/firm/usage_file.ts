@@ -4,7 +4,7 @@
  */
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { fileAt, walOf } from "../database_files.ts";
+import { fileAt, isAwayFromItsLog, walOf } from "../database_files.ts";
 import { SecLlamaError } from "../errors.ts";
 import { fileStampSync } from "../file_stamp.ts";
 import { HINTS } from "../hints.ts";
@@ -75,6 +75,7 @@ export class UsageFile implements UsageStore, Disposable {
   static read(dataDir: string): Map<string, Usage> {
     const path = join(dataDir, USAGE_FILE);
     try {
+      if (isAwayFromItsLog(path)) throw notThere(path);
       Deno.statSync(path);
       const db = new DatabaseSync(path, { readOnly: true });
       try {
@@ -144,6 +145,8 @@ export class UsageFile implements UsageStore, Disposable {
         dropLog(this.#path, this.#files);
       }
       if (this.#db === undefined) {
+        // Of one that was open here SQLite's log was dropped. Of another process's it has counts that are nowhere else.
+        if (this.#files === undefined && isAwayFromItsLog(this.#path)) throw notThere(this.#path);
         this.#db = openAt(this.#path, waitMs);
         checkWhole(this.#db);
         const { file: log } = fileAt(walOf(this.#path));
@@ -252,6 +255,14 @@ function usageOf(row: Record<string, unknown>): Usage {
     tokens: count(`${name}_tokens`),
   });
   return { minute: window("minute"), day: window("day") };
+}
+
+/** The last counts are in what lies beside it: SQLite would remove that. */
+function notThere(path: string): SecLlamaError {
+  return new SecLlamaError("limits-failed", `${path}, where the use of limits is kept, is away`, {
+    hint: "put it back, with those beside it that begin alike; to begin all counts anew, move " +
+      "those away too",
+  });
 }
 
 function unusable(path: string, cause: unknown): SecLlamaError {

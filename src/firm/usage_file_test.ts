@@ -136,3 +136,33 @@ Deno.test("usage: who only looks is told of a damaged file too, and a count neve
     await Deno.remove(folder, { recursive: true });
   }
 });
+
+Deno.test("usage: a start beside the log of a file that was moved away begins no other one, and goes on once that is back", async () => {
+  const folder = await Deno.makeTempDir();
+  const path = join(folder, "usage.db");
+  const aside = join(folder, "aside");
+  try {
+    {
+      using file = UsageFile.open(folder);
+      file.save("app", usageOf(1));
+    }
+    const killed = new DatabaseSync(path);
+    killed.exec("PRAGMA wal_autocheckpoint=0; UPDATE usage SET day_requests = 7");
+    const log = await Deno.readFile(`${path}-wal`);
+    killed.close();
+    for (const put of [() => Promise.resolve(), () => Deno.writeTextFile(path, "")]) {
+      await Deno.rename(path, aside);
+      await put();
+      await Deno.writeFile(`${path}-wal`, log);
+      for (const use of [UsageFile.open, UsageFile.read]) {
+        assert.throws(() => use(folder), { code: "limits-failed", message: /is away$/ });
+      }
+      assert.deepEqual(await Deno.readFile(`${path}-wal`), log, "the log is as it was");
+      await Deno.rename(aside, path);
+    }
+    using file = UsageFile.open(folder);
+    assert.equal(file.load("app")!.day.requests, 7);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});

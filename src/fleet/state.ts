@@ -197,10 +197,13 @@ export class FleetState {
 
   /**
    * Runs `work` while no other process of this machine publishes; keys and clients may change meanwhile.
-   * @throws {SecLlamaError} `key-lock-busy` if another one does for 10 s.
+   * @throws {SecLlamaError} `key-lock-busy` if another one does for 10 s, `key-io`.
    */
   async publishing<T>(work: () => Promise<T>): Promise<T> {
-    using file = await Deno.open(this.#lock, { create: true, write: true, mode: 0o600 });
+    using file = await Deno.open(this.#lock, { create: true, write: true, mode: 0o600 })
+      .catch((error) => {
+        throw ioError("open", this.#lock, error);
+      });
     const deadline = performance.now() + LOCK_MS;
     while (!await file.tryLock(true)) {
       if (performance.now() >= deadline) {

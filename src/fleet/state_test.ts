@@ -58,4 +58,15 @@ Deno.test(`fleet state: cut, changed, unreadable, as a folder: a code each time,
         assert.equal(JSON.stringify(await read()), before);
       }
     }
+    // What is locked by who publishes.
+    const publish = () => state.publishing(() => Promise.resolve("done"));
+    assert.equal(await publish(), "done");
+    const lock = join(dataDir, "fleet.lock");
+    for (const put of [Deno.mkdirSync, (path: string) => Deno.symlinkSync(path, path)]) {
+      Deno.removeSync(lock);
+      put(lock);
+      assert.equal(await code(publish()), "key-io");
+      Deno.removeSync(lock);
+      assert.equal(await publish(), "done");
+    }
   }));

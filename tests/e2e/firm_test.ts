@@ -397,6 +397,10 @@ Deno.test("firm: tokens, the record, an auditor, a log that cannot be written; n
           event === "model-refused" && code === "model-not-approved"
         ).length >= 3,
       );
+      const names = lines.filter(({ event }) => event === "model-refused").map((line) =>
+        line.model
+      );
+      assert.ok(names.every((name) => name.includes(":")), "by the full name, whoever asked");
       assert.ok(refused.some(({ code, client }) => code === "rate-limited" && client === "app"));
       const narrow = lines.filter(({ client }) => client === "narrow");
       assert.equal(narrow.filter(({ result }) => result === "role-refused").length, 6);

@@ -3,7 +3,7 @@ import { basename } from "node:path";
 import { utf8 } from "../../bytes.ts";
 import { SecLlamaError, toSecLlamaError } from "../../errors.ts";
 import { label } from "../../log.ts";
-import { parseModelName } from "../../api/model_name.ts";
+import { parseModelName, tryParseModelName } from "../../api/model_name.ts";
 import { hashFile } from "../../models/files.ts";
 import { weightsOf } from "../../models/policy.ts";
 import {
@@ -168,7 +168,8 @@ export async function recordRefusal(
 ): Promise<never> {
   const { code } = toSecLlamaError(error);
   if (code === "model-not-approved") {
-    await record("model-refused", { model: label(model), code: label(code) });
+    const name = tryParseModelName(model)?.shown ?? model;
+    await record("model-refused", { model: label(name), code: label(code) });
   }
   throw error;
 }
