@@ -4,6 +4,7 @@
  */
 import { type Bytes, toHex } from "../bytes.ts";
 import { SecLlamaError, toSecLlamaError } from "../errors.ts";
+import { plural } from "../plural.ts";
 import { Blocks } from "./blocks.ts";
 import { consistencyProofBy } from "./consistency.ts";
 import { AuditDatabase } from "./database.ts";
@@ -233,7 +234,9 @@ function begunAnew(db: AuditDatabase, { stateDir, hid }: AuditLogOptions): strin
   if (stateDir === undefined || db.size() > 0) return undefined;
   const seen = new AuditNote(stateDir, hid).read();
   if (seen === undefined || seen.log === toHex(db.id)) return undefined;
-  return `a new audit log begins: the one that this machine has seen, of ${seen.size} lines, is not in ` +
+  return `a new audit log begins: the one that this machine has seen, of ${
+    plural(seen.size, "line")
+  }, is not in ` +
     `${db.path}; if it should be, move this one away and put that back`;
 }
 

@@ -2,25 +2,33 @@
  * Search on this side of the seal: the texts of a conversation are opened, then matched. So that this is quick, what is
  * searched lies apart from the messages, in few records of some KiB: all messages of a short conversation are one. Beside each
  * record is a filter (filter.ts), sealed as it is, and kept in memory once it was opened.
- *
- *     text record, sealed: for each message  0x1E | position, decimal | 0x1F | its text, in one case and form, spaces joined
  */
 import type { Role, SearchHit, StoredMessage } from "../api/history.ts";
 import { folded } from "../api/folding.ts";
-import { concat, toHex, utf8, utf8Decode } from "../bytes.ts";
+import { concat, toHex } from "../bytes.ts";
+import { SecLlamaError } from "../errors.ts";
 import type { Database, Row } from "./database.ts";
 import { wipe } from "../secret.ts";
 import type { Head, Opened } from "./entries.ts";
-import { filterOf, marksOf, mayHold } from "./filter.ts";
-import { normalised, normalisedTitle, wordsOf } from "./normal.ts";
+import { filterOf } from "./filter.ts";
+import { normalisedTitle, wordsOf } from "./normal.ts";
 import { openMessage } from "./message.ts";
 import type { Register } from "./register.ts";
 import { KIND, open, seal } from "./seal.ts";
+import {
+  latin1,
+  mayBeIn,
+  partOf,
+  type Pattern,
+  patternOf,
+  placeOfOne,
+  positionAt,
+} from "./text_record.ts";
 
 /** A record that has this many bytes grows no more. */
 const RECORD_BYTES = 32 * 1024;
-const MESSAGE = 0x1e;
-const TEXT = 0x1f;
+/** Words of one search: each is looked for in what may have it. */
+const SEARCH_WORDS = 256;
 /**
  * Conversations whose filters are read one by one, rather than all there are: a look-up takes as long as three or four rows of a
  * scan.
@@ -28,12 +36,6 @@ const TEXT = 0x1f;
 const FEW = 1000;
 const SNIPPET_BEFORE = 60;
 const SNIPPET_CHARACTERS = 200;
-
-/** A message in a record. */
-function partOf(position: number, content: string): Uint8Array {
-  const [message, text] = [new Uint8Array([MESSAGE]), new Uint8Array([TEXT])];
-  return concat(message, utf8(String(position)), text, utf8(normalised(content)));
-}
 
 /** Adds one message to the texts of a conversation. */
 export class TextWriter {
@@ -222,22 +224,34 @@ export class Searcher {
     this.#filters = filters.of(entries);
   }
 
-  /** The newest `limit` conversations with all the words of `query` in their title and messages. */
+  /**
+   * The newest `limit` conversations with all the words of `query` in their title and messages.
+   * @throws {SecLlamaError} `bad-request`: more than {@link SEARCH_WORDS}.
+   */
   find(query: string, limit: number): SearchHit[] {
     const words = wordsOf(query);
     if (words.length === 0) return [];
-    const patterns = words.map((word) => word.map((form) => utf8(form)));
-    const marks = patterns.map((forms) => forms.map(marksOf));
+    if (words.length > SEARCH_WORDS) {
+      throw new SecLlamaError(
+        "bad-request",
+        `query must have at most ${SEARCH_WORDS} different words`,
+        { field: "query", hint: "search for a few words of what is to be found" },
+      );
+    }
+    const patterns = words.map(patternOf);
     const hits: SearchHit[] = [];
     for (const entry of this.#entries.toSorted(newest)) {
       const title = normalisedTitle(entry.opened.head);
       const missing = new Set(words.keys());
       for (const [i, [word]] of words.entries()) if (title.includes(word)) missing.delete(i);
-      if (!this.#mayHave(entry, [...missing].map((i) => marks[i]!))) continue;
+      if (!this.#mayHave(entry, [...missing].map((i) => patterns[i]!))) continue;
       let message: number | undefined;
-      for (const text of this.#texts(entry, marks.flat())) {
-        for (const [i, forms] of patterns.entries()) {
-          const at = forms.map((form) => placeIn(text, form)).find((place) => place >= 0);
+      // Until it is known which message to show, one is looked for that has any of them.
+      const wanted = () => message === undefined ? [...words.keys()] : [...missing];
+      for (const { text, filter } of this.#texts(entry, () => wanted().map((i) => patterns[i]!))) {
+        for (const i of wanted()) {
+          if (message !== undefined && !missing.has(i)) continue;
+          const at = placeOfOne(text, patterns[i]!, filter);
           if (at === undefined) continue;
           missing.delete(i);
           message ??= positionAt(text, at);
@@ -254,25 +268,28 @@ export class Searcher {
   /** Whether each of the words, in one of its forms, may be in one of its texts. */
   #mayHave(
     { id, opened: { head: { texts } } }: Opened,
-    words: readonly (readonly Uint32Array[])[],
+    words: readonly Pattern[],
   ): boolean {
     const filters = this.#filters.get(id) ?? [];
     return words.every((forms) => {
       for (let at = 0; at < texts; at++) {
         const filter = filters[at];
-        if (filter === undefined || forms.some((form) => mayHold(filter, form))) return true;
+        if (forms.some((form) => mayBeIn(filter, form))) return true;
       }
       return false;
     });
   }
 
-  /** Its texts that may have one of the words. */
-  *#texts(entry: Opened, words: readonly Uint32Array[]): Generator<Buffer> {
+  /** Its texts that may have one of the words, which are fewer from text to text. */
+  *#texts(
+    entry: Opened,
+    words: () => readonly Pattern[],
+  ): Generator<{ text: string; filter: Uint8Array | undefined }> {
     const { id, bytes, opened: { key, head: { texts } } } = entry;
     const filters = this.#filters.get(id) ?? [];
     for (let position = 0; position < texts; position++) {
       const filter = filters[position];
-      if (filter !== undefined && !words.some((word) => mayHold(filter, word))) continue;
+      if (!words().some((forms) => forms.some((form) => mayBeIn(filter, form)))) continue;
       const row = this.#db.row(
         "SELECT sealed FROM texts WHERE conversation = ? AND position = ?",
         bytes,
@@ -285,7 +302,7 @@ export class Searcher {
       } catch {
         plain = this.#made(entry, position);
       }
-      yield Buffer.from(plain.buffer, plain.byteOffset, plain.byteLength);
+      yield { text: latin1(plain), filter };
     }
   }
 
@@ -334,27 +351,17 @@ function newest(a: Opened, b: Opened): number {
   return b.opened.head.updated - a.opened.head.updated;
 }
 
-/** Where a record's texts have the word, -1: nowhere. The numbers of the messages are no text. */
-function placeIn(record: Buffer, word: Uint8Array): number {
-  let at = record.indexOf(word);
-  while (at >= 0 && record.lastIndexOf(MESSAGE, at) > record.lastIndexOf(TEXT, at)) {
-    at = record.indexOf(word, record.indexOf(TEXT, at));
-  }
-  return at;
-}
-
-/** The position of the message that a place in a record belongs to. */
-function positionAt(text: Buffer, at: number): number {
-  const start = text.lastIndexOf(MESSAGE, at) + 1;
-  return Number(utf8Decode(text.subarray(start, text.indexOf(TEXT, start))));
-}
-
 /** The text around the first of the words, one line. Offsets of the two forms may differ by a little; nothing depends on it. */
 function snippet(content: string, words: readonly string[]): string {
   const line = content.replace(/[\s\p{Cc}]+/gu, " ").trim();
   const lower = folded(line);
-  const places = words.map((word) => lower.indexOf(word)).filter((place) => place >= 0);
-  const start = Math.max(0, (places.length === 0 ? 0 : Math.min(...places)) - SNIPPET_BEFORE);
+  let first: number | undefined;
+  for (const word of words) {
+    // Only in front of what was found.
+    const place = lower.slice(0, first && first + word.length).indexOf(word);
+    if (place >= 0) first = place;
+  }
+  const start = Math.max(0, (first ?? 0) - SNIPPET_BEFORE);
   const part = line.slice(start, start + SNIPPET_CHARACTERS);
   return `${start > 0 ? "…" : ""}${part}${start + part.length < line.length ? "…" : ""}`;
 }

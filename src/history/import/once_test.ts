@@ -36,7 +36,7 @@ Deno.test("import: twice is once; export and import give the same conversations"
       assert.deepEqual(plain(await all(second)), plain(ours));
     });
     const markdown = await exported(history, "markdown");
-    assert.match(markdown, /^# mine\n\n## 1\. You, .*Z\n\none\n\n_1 pictures\._\n\n## 2\. Answer/);
+    assert.match(markdown, /^# mine\n\n## 1\. You, .*Z\n\none\n\n_1 picture\._\n\n## 2\. Answer/);
     assert.match(markdown, /\n---\n\n# Lease\n/);
   }));
 
