@@ -2,6 +2,7 @@
  * Which files an open SQLite database has at its path. A process that has them open goes on with them when they are moved away or
  * replaced, and what it writes then is in no file that anybody finds.
  */
+import { isYoungAt } from "./file_stamp.ts";
 
 /** Told by what changes when a file is replaced, not when it is written; "" where none is. */
 export interface DatabaseFiles {
@@ -13,14 +14,18 @@ export interface DatabaseFiles {
   readonly written: string;
   /** Bytes of SQLite's log, which is cut by SQLite alone, and seldom. */
   readonly walBytes: number;
+  /** Whether one of them was written just now: {@link written} may then be the same after it is written once more. */
+  readonly isYoung: boolean;
 }
 
 /** Those that are there now. @throws {Error} What the system says of a path that cannot be looked at. */
 export function databaseFiles(path: string): DatabaseFiles {
-  const { file, written } = fileAt(path);
+  const own = fileAt(path);
   const wal = fileAt(walOf(path));
   const { file: shm } = fileAt(`${path}-shm`);
-  return { file, written, beside: [wal.file, shm], walBytes: wal.size };
+  const { file, written } = own;
+  const isYoung = [own, wal].some(({ writtenMs }) => isYoungAt(writtenMs));
+  return { file, written, beside: [wal.file, shm], walBytes: wal.size, isYoung };
 }
 
 /** Whether each file is the same one. */
@@ -59,6 +64,8 @@ interface FileAt {
   readonly file: string;
   /** Differs once it was written; "" where none is. */
   readonly written: string;
+  /** Unix ms. */
+  readonly writtenMs: number;
   readonly size: number;
 }
 
@@ -66,9 +73,12 @@ interface FileAt {
 export function fileAt(path: string): FileAt {
   try {
     const { dev, ino, size, mtime } = Deno.statSync(path);
-    return { file: `${dev} ${ino}`, written: `${size} ${mtime?.getTime()}`, size };
+    const writtenMs = mtime?.getTime() ?? 0;
+    return { file: `${dev} ${ino}`, written: `${size} ${writtenMs}`, writtenMs, size };
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return { file: "", written: "", size: 0 };
+    if (error instanceof Deno.errors.NotFound) {
+      return { file: "", written: "", writtenMs: 0, size: 0 };
+    }
     throw error;
   }
 }

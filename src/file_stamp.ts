@@ -33,9 +33,14 @@ export function fileStampSync(path: string, now?: () => number): string {
   return stampOf(Deno.statSync(path), now);
 }
 
+/** Whether what was written at `ms` may be written again within the tick. @param now Unix ms, as `ms`. */
+export function isYoungAt(ms: number, now = Date.now()): boolean {
+  return Math.abs(now - ms) < TICK_MS;
+}
+
 /** {@link fileStamp} of a file that was looked at. */
 export function stampOf({ dev, ino, size, mtime, ctime }: Facts, now = Date.now): string {
   const [written, changed] = [mtime?.getTime() ?? 0, ctime?.getTime() ?? 0];
-  const isYoung = Math.abs(now() - Math.max(written, changed)) < TICK_MS;
+  const isYoung = isYoungAt(Math.max(written, changed), now());
   return [dev, ino, size, written, changed, ...(isYoung ? [`young ${++young}`] : [])].join(" ");
 }

@@ -209,7 +209,8 @@ export class AuditDatabase implements Disposable {
       this.#refused = undefined;
     } catch (error) {
       const isBroken = error instanceof SecLlamaError && error.code === "audit-broken";
-      if (isBroken) this.#refused = { files: there, error };
+      // What is written over within a tick of the file system's clock looks the same.
+      if (isBroken && !there.isYoung) this.#refused = { files: there, error };
       throw error;
     }
   }

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { SEED, seeded } from "../../tests/support/seeds.ts";
 import { SecLlamaError } from "../errors.ts";
+import { isYoungAt } from "../file_stamp.ts";
 import { code } from "../keys/testing.ts";
 import { AUDIT_FILE, AuditDatabase } from "./database.ts";
 import { withLog } from "./testing.ts";
@@ -173,6 +174,29 @@ Deno.test("audit: a file that was cut under a log, and is written over with what
     }
     await log.close();
     assert.deepEqual((await rig.verify()).problems, []);
+  }));
+
+Deno.test("audit: a file that is damaged and put right within a tick of the file system's clock is taken up at once", () =>
+  withLog(async (rig) => {
+    await rig.fill(20);
+    using db = AuditDatabase.open(rig.folder, 0);
+    const at = join(rig.folder, AUDIT_FILE);
+    const [whole, none] = [Deno.readFileSync(at), new Uint8Array(Deno.statSync(at).size)];
+    let last = 0;
+    const write = (bytes: Uint8Array, ms: number) => {
+      Deno.writeFileSync(at, bytes);
+      Deno.utimeSync(at, ms / 1000, ms / 1000);
+    };
+    for (let met = 0; met < 10;) {
+      last = Math.max(Date.now(), last + 1);
+      write(none, last);
+      assert.equal(await code(db.transaction(() => {})), "audit-broken");
+      // Where this took too long, it is no case of it.
+      if (isYoungAt(last)) met++;
+      else last++;
+      write(whole, last);
+      await db.transaction(() => {});
+    }
   }));
 
 Deno.test(`audit: where the files are cut under a log, it is refused, or nothing is lost (seed: ${SEED})`, async () => {
