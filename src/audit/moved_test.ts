@@ -190,7 +190,10 @@ Deno.test("audit: a file that is damaged and put right within a tick of the file
     for (let met = 0; met < 10;) {
       last = Math.max(Date.now(), last + 1);
       write(none, last);
-      assert.equal(await code(db.transaction(() => {})), "audit-broken");
+      // The first time SQLite's log beside it goes, the next times it is the same.
+      for (let i = 0; i < 3; i++) {
+        assert.equal(await code(db.transaction(() => {})), "audit-broken");
+      }
       // Where this took too long, it is no case of it.
       if (isYoungAt(last)) met++;
       else last++;
