@@ -22,7 +22,16 @@ import {
 } from "../database_files.ts";
 import { SecLlamaError } from "../errors.ts";
 import { HeldDatabase } from "../held_database.ts";
-import { anotherLog, damaged, failing, isBusy, notOurs, notThere, stillRead } from "./failing.ts";
+import {
+  anotherLog,
+  damaged,
+  failing,
+  isBusy,
+  isDamage,
+  notOurs,
+  notThere,
+  stillRead,
+} from "./failing.ts";
 import { type LineBytes, readRows, ROWS_SQL, textOf } from "./rows.ts";
 import { BUSY_MS, idOf, prepare, takeUp } from "./tables.ts";
 import { HASH_BYTES } from "./tree.ts";
@@ -153,6 +162,8 @@ export class AuditDatabase implements Disposable {
           }, durable);
         });
       } catch (error) {
+        // Its pages are kept in memory: what is put right within a tick of the file system's clock would stay damaged.
+        if (isDamage(error)) this.#held.close();
         if (begun || !isBusy(error) || performance.now() >= until) throw error;
       }
       await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));

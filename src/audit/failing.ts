@@ -41,6 +41,12 @@ export function isBusy(error: unknown): boolean {
     BUSY.test(error.cause.message);
 }
 
+/** Whether an error of {@link failing} says that SQLite, and not this program, found the file to be damaged. */
+export function isDamage(error: unknown): boolean {
+  return error instanceof SecLlamaError && error.code === "audit-broken" &&
+    error.cause instanceof Error;
+}
+
 /** A reader of another process keeps what was taken away in the file. */
 export function stillRead(path: string): SecLlamaError {
   return new SecLlamaError(
