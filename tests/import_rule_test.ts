@@ -71,7 +71,7 @@ const RULES: { readonly [part: string]: readonly string[] } = {
   "src/pause.ts": [],
   "src/read_up_to.ts": ["src/bytes.ts"],
   "src/newer_file.ts": ["src/errors.ts", "src/hints.ts"],
-  "src/database_files.ts": [],
+  "src/database_files.ts": ["src/file_stamp.ts"],
   "src/held_database.ts": ["src/database_files.ts"],
   "src/file_stamp.ts": [],
   "src/file_stamp_test.ts": ["src/file_stamp.ts", "src/bytes.ts"],
