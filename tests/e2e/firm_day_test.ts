@@ -135,7 +135,7 @@ async function day(t: Deno.TestContext): Promise<void> {
     await t.step("work happens, somebody meets a limit, a program gets a receipt", async () => {
       await work("anna");
       await work("ben");
-      assert.match(await work("ben", 5), /limit of 1 requests a day/);
+      assert.match(await work("ben", 5), /limit of 1 request a day/);
       const answer = await ask(tokens["reports"]!, { "secllama-receipt": "request" });
       assert.equal(answer.status, 200);
       await Deno.writeTextFile(at("request"), REQUEST);

@@ -102,7 +102,7 @@ Deno.test("sign-in: a browser, a device, groups to roles, going on, and being ta
       assert.equal(done.code, 0, done.error);
       assert.match(done.said, /as ben, role trial/);
       await as("ben", ["run", "demo", "Hello", "--num-predict=4"]);
-      assert.match(await as("ben", ["run", "demo", "Hello"], 5), /limit of 1 requests a day/);
+      assert.match(await as("ben", ["run", "demo", "Hello"], 5), /limit of 1 request a day/);
     });
     if (FULL) {
       await t.step("the doctor judges the host as before anybody signed in", async () => {
