@@ -41,7 +41,7 @@ export class HeldDatabase {
   #connection: Connection;
   #files: DatabaseFiles;
   #lookedMs = -Infinity;
-  /** What was to be taken up was refused, and the connection is still the one of before. */
+  /** What was to be taken up was refused, and the connection is still the one of before; or that one is distrusted. */
   #isRefused = false;
 
   /** @param db Taken over. @throws {Error} What the system says of files that cannot be looked at. */
@@ -108,6 +108,14 @@ export class HeldDatabase {
       const walBytes = isCut ? fileAt(walOf(path)).size : this.#files.walBytes;
       this.#files = { ...this.#files, written, walBytes };
     } catch { /* it is looked at again soon */ }
+  }
+
+  /**
+   * What is there is opened anew before the next use, whatever its times say. The connection stays until then: the last one that is
+   * closed writes SQLite's log into the file and removes it, and here the file may be damaged.
+   */
+  distrust(): void {
+    this.#isRefused = true;
   }
 
   /** The files are now as they should be. @throws {Error} What the system says. */

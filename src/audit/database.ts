@@ -163,7 +163,7 @@ export class AuditDatabase implements Disposable {
         });
       } catch (error) {
         // Its pages are kept in memory: what is put right within a tick of the file system's clock would stay damaged.
-        if (isDamage(error)) this.#held.close();
+        if (isDamage(error)) this.#held.distrust();
         if (begun || !isBusy(error) || performance.now() >= until) throw error;
       }
       await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));

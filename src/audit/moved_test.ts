@@ -217,6 +217,43 @@ Deno.test("audit: a file that is damaged and put right within a tick of the file
     }
   }));
 
+Deno.test("audit: lines that are in SQLite's own log alone outlast a damaged file that is put right", () =>
+  withLog(async (rig) => {
+    await rig.fill(100);
+    const at = join(rig.folder, AUDIT_FILE);
+    const whole = Deno.readFileSync(at);
+    const first = Deno.statSync(at).mtime!.getTime();
+    const pages = Uint8Array.from(whole, (byte, i) => i < 4_096 ? byte : 0xff);
+    for (const damaged of [new Uint8Array(whole.length), pages]) {
+      for (const isSeen of [false, true]) {
+        const db = AuditDatabase.open(rig.folder, 0);
+        const n = db.size();
+        const leaf = new Uint8Array(32);
+        await db.transaction(() => db.addLine({ n, leaf, tag: leaf, text: "late" }));
+        Deno.writeFileSync(at, damaged);
+        if (!isSeen) Deno.utimeSync(at, first / 1000, first / 1000);
+        let told = 0;
+        for (let i = 0; i < 3; i++) {
+          await db.transaction(() => [...db.lines()]).catch((error) => {
+            assert.equal(error.code, "audit-broken");
+            told++;
+          });
+        }
+        assert.ok(told > 0, "control: the damage was met");
+        Deno.writeFileSync(at, whole);
+        assert.equal(await db.transaction(() => db.line(n)?.text), "late");
+        await db.transaction(() => {});
+        // As if the process were killed: what is closed last would write the file.
+        const copy = Deno.makeTempDirSync({ dir: rig.folder });
+        for (const end of ENDS) Deno.copyFileSync(at + end, join(copy, AUDIT_FILE + end));
+        db[Symbol.dispose]();
+        using after = AuditDatabase.open(copy);
+        assert.equal(after.line(n)?.text, "late");
+        Deno.writeFileSync(at, whole);
+      }
+    }
+  }));
+
 Deno.test(`audit: where the files are cut under a log, it is refused, or nothing is lost (seed: ${SEED})`, async () => {
   const random = seeded(SEED);
   const upTo = (n: number) => Math.floor(random() * n);
