@@ -14,6 +14,8 @@ export interface DatabaseFiles {
   readonly written: string;
   /** Bytes of SQLite's log, which is cut by SQLite alone, and seldom. */
   readonly walBytes: number;
+  /** Differs once SQLite's log was written, as each line does. */
+  readonly walWritten: string;
   /** Whether one of them was written just now: {@link written} may then be the same after it is written once more. */
   readonly isYoung: boolean;
 }
@@ -25,7 +27,14 @@ export function databaseFiles(path: string): DatabaseFiles {
   const { file: shm } = fileAt(`${path}-shm`);
   const { file, written } = own;
   const isYoung = [own, wal].some(({ writtenMs }) => isYoungAt(writtenMs));
-  return { file, written, beside: [wal.file, shm], walBytes: wal.size, isYoung };
+  return {
+    file,
+    written,
+    beside: [wal.file, shm],
+    walBytes: wal.size,
+    walWritten: wal.written,
+    isYoung,
+  };
 }
 
 /** Whether each file is the same one. */

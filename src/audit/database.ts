@@ -18,7 +18,6 @@ import {
   databaseFiles,
   fileAt,
   isAwayFromItsLog,
-  walOf,
 } from "../database_files.ts";
 import { SecLlamaError } from "../errors.ts";
 import { HeldDatabase } from "../held_database.ts";
@@ -44,8 +43,8 @@ const TRY_MS = 5;
 const PAUSE_MS = 20;
 /** The files are looked at so often. What is written meanwhile to one that is away is missed when a copy is put back, and told. */
 const LOOK_MS = 100;
-/** SQLite's log is moved into the database once it is so long, as SQLite itself would: a thousand pages. */
-const CHECKPOINT_BYTES = 4 << 20;
+/** SQLite's log is moved into the database once so many of its pages are not, as SQLite itself would. */
+const CHECKPOINT_PAGES = 1_000;
 
 /** A line as it lies in the file. */
 export interface StoredLine {
@@ -117,7 +116,10 @@ export class AuditDatabase implements Disposable {
       try {
         const id = prepare(db, path);
         db.exec(`PRAGMA busy_timeout=${TRY_MS}`);
-        return new AuditDatabase(db, path, id, lookMs);
+        const made = new AuditDatabase(db, path, id, lookMs);
+        // Whoever wrote last may have been killed before a head.
+        made.#checkpoint();
+        return made;
       } catch (error) {
         db.close();
         throw error;
@@ -194,10 +196,12 @@ export class AuditDatabase implements Disposable {
    */
   #checkpoint(): void {
     try {
-      if (fileAt(walOf(this.path)).size < CHECKPOINT_BYTES) return;
+      // How long the log's file is says nothing: SQLite begins it anew without cutting it. NOOP only counts (SQLite 3.51).
+      const counted = this.#held.statement("PRAGMA wal_checkpoint(NOOP)").get() as Row;
+      if (Number(counted["log"]) - Number(counted["checkpointed"]) < CHECKPOINT_PAGES) return;
       this.#held.db.exec("PRAGMA wal_checkpoint(PASSIVE)");
+      this.#held.wrote();
     } catch { /* what it would have moved is safe where it is, and the next head tries again */ }
-    this.#held.wrote();
   }
 
   /** Whether the files are those that were written last, as they were then; as far as was seen a moment ago. */
@@ -210,7 +214,10 @@ export class AuditDatabase implements Disposable {
     if (this.isInPlace) return;
     const there = databaseFiles(this.path);
     const known = this.#refused;
-    if (known !== undefined && areSameFiles(known.files, there)) throw known.error;
+    // Either file may have been put right in its place.
+    const isKnown = known?.files.walWritten === there.walWritten &&
+      areSameFiles(known.files, there);
+    if (isKnown) throw known.error;
     try {
       this.#held.takeUp(there, (db) => {
         if (!takeUp(db, this.path, this.id)) throw anotherLog(this.path);

@@ -45,7 +45,10 @@ export class AuditLog {
   #queue: Waiting[] = [];
   #writing: Promise<void> | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
+  /** Of the last line; undefined: it was written. */
   #failure: SecLlamaError | undefined;
+  /** Of the last head. */
+  #headFailure: SecLlamaError | undefined;
   #checking: Promise<void> | undefined;
   readonly #blocks: Blocks;
   /** For the user: another log begins here than the one that this machine has seen; undefined: it does not. */
@@ -139,7 +142,8 @@ export class AuditLog {
 
   /** Whether lines can be written: tries, if the last one could not, or the file is another one since. @throws {SecLlamaError} `audit-failed`, `audit-broken`. */
   async check(): Promise<void> {
-    if (this.#failure === undefined && this.#db.isInPlace) return;
+    const failure = this.#failure ?? this.#headFailure;
+    if (failure === undefined && this.#db.isInPlace) return;
     // However many ask, it is tried once at a time.
     await (this.#checking ??= this.#tryAgain().finally(() => this.#checking = undefined));
   }
@@ -147,17 +151,25 @@ export class AuditLog {
   async #tryAgain(): Promise<void> {
     try {
       await this.#writer.probe();
+      if (this.#headFailure !== undefined) await this.sign();
       this.#failure = undefined;
     } catch (error) {
       throw this.#failure = toSecLlamaError(error);
     }
   }
 
-  /** Signs a head over all lines, if there are any since the last one. @throws {SecLlamaError} */
+  /** Signs a head over all lines, if there are any since the last one. Where it cannot, it is tried again soon. @throws {SecLlamaError} */
   async sign(): Promise<void> {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    await this.#writer.sign();
+    try {
+      await this.#writer.sign();
+      this.#headFailure = undefined;
+    } catch (error) {
+      this.#headFailure = toSecLlamaError(error);
+      this.#signLater();
+      throw error;
+    }
   }
 
   /**
@@ -165,6 +177,9 @@ export class AuditLog {
    * @throws {SecLlamaError} `not-found` if there is none, or retention took the line's text; `audit-failed`, `audit-broken`.
    */
   async receipt(id: string): Promise<Bytes> {
+    const isKnown = this.#writer.awaitsHead(id) || this.#db.receiptLine(id) !== undefined;
+    // Another process may have written the line, and was killed before a head.
+    if (!isKnown) await this.#writer.append([]);
     if (this.#writer.awaitsHead(id)) await this.sign();
     const n = this.#db.receiptLine(id);
     const line = n === undefined ? undefined : this.#db.line(n);
@@ -193,6 +208,7 @@ export class AuditLog {
     try {
       await this.sign();
     } finally {
+      clearTimeout(this.#timer);
       this.#writer[Symbol.dispose]();
       this.#db[Symbol.dispose]();
     }
@@ -220,10 +236,14 @@ export class AuditLog {
 
   async #signSoon(): Promise<void> {
     if (this.#writer.unsigned >= HEAD_LINES) return await this.sign();
+    this.#signLater();
+  }
+
+  #signLater(): void {
     if (this.#timer !== undefined) return;
     this.#timer = setTimeout(() => {
       this.#timer = undefined;
-      this.sign().catch((error) => this.#failure = toSecLlamaError(error));
+      this.sign().catch(() => {}); // told by check(), and tried again
     }, HEAD_MS);
     Deno.unrefTimer(this.#timer);
   }

@@ -334,6 +334,42 @@ Deno.test("audit: SQLite's own log is moved into the file at a head, and not bef
     const [file, wal] = bytes();
     assert.ok(file! > 400_000, `${file} bytes`);
     assert.ok(wal! < 3 * most!, `${wal} bytes of log, ${most} after 900 lines`);
+    // The log's file keeps its length. Were that gone by, each head would write the file, and others would look it all through.
+    const long = 1_000;
+    for (let i = 0; i < 20; i++) {
+      await log.record(exchange(i));
+      Deno.utimeSync(path, long, long);
+      await log.sign();
+      assert.equal(Deno.statSync(path).mtime!.getTime(), long * 1_000, `head ${i} wrote the file`);
+    }
     await log.close();
     assert.equal((await rig.verify()).problems.length, 0);
+  }));
+
+Deno.test("audit: a head that cannot be signed is told, though lines can be written, and tried again by itself", () =>
+  withLog(async (rig) => {
+    const log = await rig.open();
+    rig.attack((db) =>
+      db.exec("CREATE TRIGGER full BEFORE INSERT ON heads BEGIN SELECT RAISE(FAIL, 'no head'); END")
+    );
+    await log.record(exchange(1));
+    assert.equal(await code(log.sign()), "audit-failed");
+    assert.equal(log.unsigned, 2);
+    await log.record(exchange(2));
+    assert.equal(await code(log.check()), "audit-failed", "the line after it made it good");
+    rig.attack((db) => db.exec("DROP TRIGGER full"));
+    // Nobody asks, and no line comes.
+    while (log.unsigned > 0) await new Promise((resolve) => setTimeout(resolve, 20));
+    assert.equal(readHead(log.head()!).size, 3);
+    await log.check();
+    rig.attack((db) =>
+      db.exec("CREATE TRIGGER full BEFORE INSERT ON heads BEGIN SELECT RAISE(FAIL, 'no head'); END")
+    );
+    await log.record(exchange(3));
+    assert.equal(await code(log.sign()), "audit-failed");
+    rig.attack((db) => db.exec("DROP TRIGGER full"));
+    await log.check();
+    assert.equal(log.unsigned, 0, "who asks tries it");
+    await log.close();
+    assert.deepEqual((await rig.verify()).problems, []);
   }));

@@ -254,6 +254,27 @@ Deno.test("audit: lines that are in SQLite's own log alone outlast a damaged fil
     }
   }));
 
+Deno.test("audit: where SQLite's own log alone is put right, a file that was refused is taken up", () =>
+  withLog(async (rig) => {
+    await rig.fill(10);
+    using db = AuditDatabase.open(rig.folder, 0);
+    const at = join(rig.folder, AUDIT_FILE);
+    const wal = `${at}-wal`;
+    const n = db.size();
+    const leaf = new Uint8Array(32);
+    await db.transaction(() => db.addLine({ n, leaf, tag: leaf, text: "late" }));
+    const good = Deno.readFileSync(wal);
+    // Long ago: what is refused is not looked at again while it stays as it is.
+    Deno.writeFileSync(wal, new Uint8Array(good.length));
+    Deno.utimeSync(wal, 1_000, 1_000);
+    Deno.utimeSync(at, 1_001, 1_001);
+    for (let i = 0; i < 2; i++) {
+      assert.equal(await code(db.transaction(() => db.line(n))), "audit-broken");
+    }
+    Deno.writeFileSync(wal, good);
+    assert.equal(await db.transaction(() => db.line(n)?.text), "late");
+  }));
+
 Deno.test(`audit: where the files are cut under a log, it is refused, or nothing is lost (seed: ${SEED})`, async () => {
   const random = seeded(SEED);
   const upTo = (n: number) => Math.floor(random() * n);

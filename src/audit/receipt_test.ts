@@ -56,14 +56,15 @@ function wanted(i: number) {
   };
 }
 
-Deno.test("receipt: of a line that no head counted yet, asked of the process that wrote it, of another, and after a kill", () =>
+Deno.test("receipt: of a line that no head counted yet, asked of the process that wrote it, of another, of one that was idle, and after a kill", () =>
   withLog(async (rig) => {
-    for (const asked of ["itself", "another", "the next"] as const) {
+    for (const asked of ["itself", "another", "idle", "the next"] as const) {
+      const idle = asked === "idle" ? await rig.open() : undefined;
       const log = await rig.open();
       const { told, entry } = wanted(1);
       await log.record(entry);
       // Not closed: whoever is killed signs no last head.
-      const from = asked === "itself" ? log : await rig.open();
+      const from = asked === "itself" ? log : idle ?? await rig.open();
       if (asked === "the next") await from.record(exchange(2));
       const verdict = checkReceipt(
         await from.receipt(told.id),

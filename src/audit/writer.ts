@@ -75,6 +75,8 @@ export class AuditWriter implements Disposable {
   readonly #monotonic: () => number;
   #signer: AuditSigner;
   #state: State | undefined;
+  /** What the last act that succeeded left. */
+  #known = { size: 0, signed: 0 };
   #version = "";
   /** Most lines that this process has known of the log. */
   #most = 0;
@@ -101,14 +103,14 @@ export class AuditWriter implements Disposable {
     return this.#note?.failure;
   }
 
-  /** Lines of the log. */
+  /** Lines of the log, as far as was known when it was last written. */
   get size(): number {
-    return this.#state?.frontier.size ?? 0;
+    return this.#known.size;
   }
 
   /** Lines that no head counts yet. */
   get unsigned(): number {
-    return this.size - (this.#state?.signed ?? 0);
+    return this.#known.size - this.#known.signed;
   }
 
   /** Whether a line that no head counts yet has this receipt: {@link AuditWriter.sign} writes it down. */
@@ -127,6 +129,7 @@ export class AuditWriter implements Disposable {
         for (const entry of entries) this.#append(state, entry);
         return first;
       });
+      this.#noteSize();
       this.#most = Math.max(this.#most, this.size);
       this.#clock = clock;
       return first;
@@ -143,6 +146,7 @@ export class AuditWriter implements Disposable {
         state.signed = state.frontier.size;
         return this.#seen(state);
       }, true);
+      this.#noteSize();
       if (seen !== undefined) this.#note?.write(seen);
     });
   }
@@ -166,6 +170,11 @@ export class AuditWriter implements Disposable {
   /** Wipes the key of the lines. */
   [Symbol.dispose](): void {
     this.#signer[Symbol.dispose]();
+  }
+
+  #noteSize(): void {
+    const { frontier, signed } = this.#state!;
+    this.#known = { size: frontier.size, signed };
   }
 
   /** The key changes and the lock is waited for: another act meanwhile would use a key that is wiped. */

@@ -62,15 +62,15 @@ export class Exchange {
   }
 
   /** The answer's head. @throws {SecLlamaError} As the exchange failed before it came. */
-  async head(): Promise<JsonObject> {
-    if (this.#head !== undefined) return this.#head;
-    if (this.#failure !== undefined) throw this.#failure;
-    if (this.#remoteEnded) throw withoutHead();
+  head(): Promise<JsonObject> {
+    if (this.#head !== undefined) return Promise.resolve(this.#head);
+    if (this.#failure !== undefined) return Promise.reject(this.#failure);
+    if (this.#remoteEnded) return Promise.reject(withoutHead());
     if (this.#headWaiter === undefined) {
       this.#headWaiter = Promise.withResolvers();
       this.#headWaiter.promise.catch(() => {}); // a caller that asked and went away must not end the process
     }
-    return await this.#headWaiter.promise;
+    return this.#headWaiter.promise;
   }
 
   /** Sends the answer's head. */
