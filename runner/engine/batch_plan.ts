@@ -3,6 +3,7 @@ import type { Batch } from "./batch.ts";
 import type { BatchPolicy } from "./batch_policy.ts";
 import { type GuessCosts, MOST_GUESSES } from "./guess_costs.ts";
 import { promptChunk, type PromptChunker, SHORT_PROMPT_TOKENS } from "./prompt_chunker.ts";
+import type { Generation } from "./generation.ts";
 import type { Slot } from "./slot.ts";
 import type { Planned, SlotCells } from "./slot_cells.ts";
 import type { PictureChunk } from "./vision/picture.ts";
@@ -20,8 +21,18 @@ export interface Plan {
   readonly cells: readonly { slot: Slot; tokens: number[] }[];
   /** Tokens of the only slot's reply that were guessed: they are in the batch, and in no cell until they are drawn. */
   readonly guessed?: readonly number[];
+  /** Whether the draft model guessed them. */
+  readonly isDrafted?: boolean;
   /** In place of a batch: a piece of a picture, which is read alone. */
   readonly picture?: { readonly slot: Slot; readonly chunk: PictureChunk };
+}
+
+/** What a draft model says may follow the next token of a generation. */
+export interface Drafted {
+  readonly generation: Generation;
+  /** Tokens that it had generated then. */
+  readonly length: number;
+  readonly tokens: readonly number[];
 }
 
 interface BatchPlannerOptions {
@@ -49,8 +60,9 @@ export class BatchPlanner {
    * Either one token of each slot that generates, or prompt tokens. Never both: with a cache for each sequence, llama.cpp
    * splits a batch whose sequences have different numbers of tokens, and computes the parts one after another.
    * @param step The number of the step that the batch is for.
+   * @param drafted Taken where the text itself has no guess that pays.
    */
-  plan(step: number): Plan {
+  plan(step: number, drafted?: Drafted): Plan {
     this.#step = step;
     this.#o.batch.clear();
     const active = this.#o.cells.slots.filter(({ generation }) =>
@@ -59,7 +71,7 @@ export class BatchPlanner {
     const decoding = active.filter(({ next }) => next !== undefined);
     const prompts = active.filter(({ next }) => next === undefined);
     if (prompts.length === 0 || decoding.length > 0 && this.#owed > 0) {
-      const plan = this.#planDecode(decoding);
+      const plan = this.#planDecode(decoding, drafted);
       this.#owed -= plan.decodeTokens;
       return plan;
     }
@@ -68,7 +80,7 @@ export class BatchPlanner {
     return this.#planPrompts(prompts, this.#o.promptChunker.promptLimit(decoding.length > 0));
   }
 
-  #planDecode(decoding: readonly Slot[]): Plan {
+  #planDecode(decoding: readonly Slot[], drafted: Drafted | undefined): Plan {
     const { batch, batchPolicy } = this.#o;
     const planned: Planned = { count: 0, slots: new Set() };
     const chosen = decoding.toSorted((a, b) => a.stepped - b.stepped)
@@ -95,34 +107,45 @@ export class BatchPlanner {
     const plan = { promptTokens: 0, decodeTokens: chosen.length, outputs, cells };
     const [alone] = chosen;
     if (decoding.length > 1 || alone === undefined) return plan;
-    const guessed = this.#guess(alone, planned);
+    const { guessed, isDrafted } = this.#guess(alone, planned, drafted);
     const position = alone.position(alone.cells.length) + 1;
     for (const [offset, token] of guessed.entries()) {
       const place = { position: position + offset, sequence: alone.sequence, output: true };
       outputs.push({ slot: alone, index: batch.add(token, place) });
     }
-    return { ...plan, guessed };
+    return { ...plan, guessed, isDrafted };
   }
 
   /**
    * Tokens that may follow the next one of a slot, where it pays to decode them with it. Only of one that generates alone: with a
    * cache for each sequence, llama.cpp would compute sequences of different lengths one after another.
    */
-  #guess(slot: Slot, planned: Planned): number[] {
-    const { guessCosts, batch } = this.#o;
+  #guess(
+    slot: Slot,
+    planned: Planned,
+    drafted: Drafted | undefined,
+  ): { readonly guessed: readonly number[]; readonly isDrafted: boolean } {
+    const { guessCosts } = this.#o;
     const generation = slot.generation!;
-    if (guessCosts === undefined) return [];
+    if (guessCosts === undefined) return { guessed: [], isDrafted: false };
     const guesser = generation.guesser();
-    if (!guesser.guesses) return [];
-    const most = Math.min(
+    const most = Math.min(this.mostGuesses(slot), this.#o.cells.free(planned));
+    const count = guesser.guesses ? guessCosts.choose(guesser.chance, most) : 0;
+    if (count > 0) return { guessed: guesser.guess(count), isDrafted: false };
+    const isOfNow = drafted?.generation === generation &&
+      drafted.length === generation.generated.length;
+    return { guessed: isOfNow ? drafted.tokens.slice(0, most) : [], isDrafted: isOfNow };
+  }
+
+  /** Tokens that may be guessed of the slot's text, if there are cells for them. */
+  mostGuesses(slot: Slot): number {
+    return Math.min(
       MOST_GUESSES,
-      generation.tokensLeft - 1,
+      slot.generation!.tokensLeft - 1,
       // Nothing is guessed beyond a shift: it would be drawn with what is to go.
       this.#o.cells.window(slot) - slot.cells.length - 1,
-      batch.capacity - 1,
-      this.#o.cells.free(planned),
+      this.#o.batch.capacity - 1,
     );
-    return guesser.guess(guessCosts.choose(guesser.chance, most));
   }
 
   /** The prompt that waits longest, each client's in turn; if it is short, other short ones with it. */

@@ -124,7 +124,7 @@ export class Generation {
   guesser(): Guesser {
     const { prompt, generated } = this;
     const guesser = this.#guesser ??= new Guesser(prompt);
-    for (let at = guesser.length - prompt.length; at < generated.length; at++) {
+    for (let at = guesser.tokens.length - prompt.length; at < generated.length; at++) {
       guesser.push(generated[at]!);
     }
     return guesser;

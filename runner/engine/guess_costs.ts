@@ -37,6 +37,15 @@ export interface GuessCosts {
   choose(chance: number, most: number): number;
 }
 
+/** The same of guesses that a draft model makes, which has to read the text first. */
+export interface DraftCosts extends GuessCosts {
+  /** Whether it may read, for about so long, what it has not read. @param tookMs How long the reply has taken so far. */
+  mayRead(readMs: number, tookMs: number): boolean;
+}
+
+/** The draft model reads a text once that takes this part of the time that the reply has taken: a short one may end at any token. */
+const READING_SHARE = 0.25;
+
 export class MeasuredGuessCosts implements GuessCosts {
   /** Milliseconds of the last steps, by their tokens. */
   readonly #ms = new Map<number, number[]>();
@@ -99,5 +108,11 @@ export class MeasuredGuessCosts implements GuessCosts {
   #median(tokens: number): number | undefined {
     const last = this.#ms.get(tokens);
     return last?.toSorted((a, b) => a - b)[last.length >> 1];
+  }
+}
+
+export class MeasuredDraftCosts extends MeasuredGuessCosts implements DraftCosts {
+  mayRead(readMs: number, tookMs: number): boolean {
+    return readMs <= READING_SHARE * tookMs;
   }
 }

@@ -36,9 +36,9 @@ export class Guesser {
     this.#find();
   }
 
-  /** Tokens seen: prompt and reply. */
-  get length(): number {
-    return this.#tokens.length;
+  /** Tokens seen: prompt and reply. The list grows. */
+  get tokens(): readonly number[] {
+    return this.#tokens;
   }
 
   /** The token that was drawn. */

@@ -14,10 +14,11 @@ import {
   createThreadpool,
 } from "./context.ts";
 import { AdaptiveThreads } from "./adaptive_threads.ts";
+import { type Drafter, openDrafter } from "./drafter.ts";
 import { Embedder } from "./embedder.ts";
 import { Generation } from "./generation.ts";
 import { BatchPolicy } from "./batch_policy.ts";
-import { MeasuredGuessCosts, MOST_GUESSES } from "./guess_costs.ts";
+import { MeasuredDraftCosts, MeasuredGuessCosts, MOST_GUESSES } from "./guess_costs.ts";
 import { type Library, openLibrary } from "./library.ts";
 import { loadModel, type Model } from "./model.ts";
 import { Candidates, checkLogitBias, checkSampling, Sampler } from "./sampler.ts";
@@ -33,7 +34,7 @@ import type { Engine, EngineOptions, GenerateEvent, GenerateRequest, ModelInfo }
 export * from "./types.ts";
 export type { Aside, LongWork } from "../turns.ts";
 export { Picture, type PictureChunk } from "./vision/picture.ts";
-export type { GuessCosts } from "./guess_costs.ts";
+export type { DraftCosts, GuessCosts } from "./guess_costs.ts";
 
 type Pointer = Deno.PointerValue;
 
@@ -181,6 +182,10 @@ class LlamaEngine extends TextEngine implements Engine {
       const token = Math.max(0, vocabulary.bos);
       aloneMs = warmUp(library.llama, context, { token, batch, promptChunker, threads });
     } else this.#embedder.prepare();
+    const drafter = context === null || guessCosts === undefined
+      ? undefined
+      : drafterFor(options, { library, vocabulary, threadpool, threads, slotContextLength });
+    this.info = { ...this.info, ...(drafter && { drafts: true }) };
     this.#scheduler = new Scheduler({
       llama: library.llama,
       context,
@@ -189,6 +194,7 @@ class LlamaEngine extends TextEngine implements Engine {
       promptChunker,
       batchPolicy: new BatchPolicy(),
       guessCosts,
+      draft: drafter && { drafter, costs: options.draftCosts ?? new MeasuredDraftCosts() },
       stopSignal: context === null
         ? undefined
         : new StopSignal(library.llama, context, library.strlen),
@@ -200,6 +206,7 @@ class LlamaEngine extends TextEngine implements Engine {
       queueLimit: options.queueLimit ?? DEFAULT_QUEUE_LIMIT,
       onClosed: () => {
         this.#embedder.free();
+        drafter?.free();
         if (context !== null) library.llama.llama_free(context);
         library.freeThreadpool(threadpool);
         void Promise.all([vocabulary.idle(), this.#vision?.close()])
@@ -324,5 +331,27 @@ class LlamaEngine extends TextEngine implements Engine {
 
   close(): void {
     if (!this.#scheduler.closed) this.#scheduler.close();
+  }
+}
+
+/** The model that guesses for the one that is loaded; undefined: none was named, or it was refused, and the one that asked was told. */
+function drafterFor(
+  options: EngineOptions,
+  { slotContextLength: contextLength, ...parts }: {
+    readonly library: Library;
+    readonly vocabulary: Model["vocabulary"];
+    readonly threadpool: Pointer;
+    readonly threads: number;
+    readonly slotContextLength: number;
+  },
+): Drafter | undefined {
+  const { draft } = options;
+  if (draft === undefined) return undefined;
+  try {
+    return openDrafter({ ...options, ...parts, contextLength, path: draft.path });
+  } catch (error) {
+    if (draft.onRefused === undefined) throw error;
+    draft.onRefused(error);
+    return undefined;
   }
 }

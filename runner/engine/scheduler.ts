@@ -11,10 +11,11 @@
 import { SecLlamaError, toSecLlamaError } from "../../src/errors.ts";
 import type { AdaptiveThreads } from "./adaptive_threads.ts";
 import type { Batch } from "./batch.ts";
-import { BatchPlanner, type Output, type Plan } from "./batch_plan.ts";
+import { BatchPlanner, type Drafted, type Output, type Plan } from "./batch_plan.ts";
 import type { BatchPolicy } from "./batch_policy.ts";
+import type { Drafter } from "./drafter.ts";
 import type { Generation } from "./generation.ts";
-import type { GuessCosts } from "./guess_costs.ts";
+import type { DraftCosts, GuessCosts } from "./guess_costs.ts";
 import type { PromptChunker } from "./prompt_chunker.ts";
 import { chooseSlot, chooseWaiting, chooseYielding, Slot } from "./slot.ts";
 import { SlotCells } from "./slot_cells.ts";
@@ -38,6 +39,8 @@ export interface SchedulerOptions {
   readonly batchPolicy: BatchPolicy;
   /** Absent: nothing is guessed, as the model's memory cannot take a token back. */
   readonly guessCosts: GuessCosts | undefined;
+  /** A second model that guesses, and what its guesses cost. */
+  readonly draft: { readonly drafter: Drafter; readonly costs: DraftCosts } | undefined;
   readonly stopSignal: StopSignal | undefined;
   readonly slots: number;
   /** Tokens of context a slot has. */
@@ -165,11 +168,14 @@ export class Scheduler {
 
   /** @returns Whether there may be more to do. */
   async #step(): Promise<boolean> {
+    const draftStarted = performance.now();
+    const drafted = await this.#draftAhead();
+    const draftMs = performance.now() - draftStarted;
     const task = this.#tasks.next();
     if (task) await task();
     this.#dropCancelled();
     this.#admit();
-    const plan = this.#planner.plan(this.#steps);
+    const plan = this.#planner.plan(this.#steps, drafted);
     if (plan.picture) return await this.#readPicture(plan.picture);
     if (this.#o.batch.count === 0) return this.#tasks.size > 0;
     const {
@@ -180,6 +186,7 @@ export class Scheduler {
       adaptiveThreads,
       batchPolicy,
       guessCosts,
+      draft,
       stopSignal,
     } = this.#o;
     if (this.#threads !== adaptiveThreads.threads) {
@@ -201,7 +208,7 @@ export class Scheduler {
       return true;
     }
     promptChunker.record({ promptTokens, decodeTokens, ms });
-    const { guessed = [] } = plan;
+    const { guessed = [], isDrafted } = plan;
     if (promptTokens === 0 && guessed.length === 0) {
       adaptiveThreads.record({ sequences: decodeTokens, ms });
       batchPolicy.record({ sequences: decodeTokens, ms });
@@ -216,12 +223,46 @@ export class Scheduler {
     }
     const tokens = 1 + guessed.length;
     if (tokens > 1) {
-      guessCosts?.record({ tokens, drawn: this.#drawGuessed(plan.outputs, guessed), ms });
+      const drawn = this.#drawGuessed(plan.outputs, guessed);
+      if (isDrafted) {
+        draft?.drafter.record(guessed.length, drawn - 1);
+        draft?.costs.record({ tokens, drawn, ms: ms + draftMs });
+      } else guessCosts?.record({ tokens, drawn, ms });
       return true;
     }
-    if (promptTokens === 0 && decodeTokens === 1) guessCosts?.record({ tokens, drawn: 1, ms });
+    if (promptTokens === 0 && decodeTokens === 1) {
+      for (const costs of [guessCosts, draft?.costs]) costs?.record({ tokens, drawn: 1, ms });
+    }
     for (const output of plan.outputs) this.#draw(output);
     return true;
+  }
+
+  /**
+   * What the draft model says will follow, for the only request that there is, where that pays and the text itself has no better guess.
+   * Whoever comes meanwhile waits for it: some tokens of a small model, or a part of a prompt.
+   */
+  async #draftAhead(): Promise<Drafted | undefined> {
+    const { draft } = this.#o;
+    const [slot, ...others] = this.#slots.filter(({ generation }) => generation !== undefined);
+    const isAlone = others.length + this.#waiting.length + this.#tasks.size === 0;
+    if (!draft || !isAlone || slot?.generation === undefined || slot.next === undefined) return;
+    const { generation, generatesSince } = slot;
+    if (generation.cancelled || generation.congested || generation.hasPictures) return;
+    const { drafter, costs } = draft;
+    const guesser = generation.guesser();
+    if (guesser.guesses && guesser.chance >= drafter.chance) return;
+    const text = guesser.tokens;
+    const most = this.#planner.mostGuesses(slot);
+    if (!drafter.canFollow(text, most)) return;
+    const count = costs.choose(drafter.chance, most);
+    if (count === 0) {
+      drafter.refuse();
+      return;
+    }
+    const took = performance.now() - (generatesSince ?? Infinity);
+    if (!costs.mayRead(drafter.behindMs(text), took)) return;
+    const tokens = await drafter.guess(text, count);
+    return { generation, length: generation.generated.length, tokens };
   }
 
   /**

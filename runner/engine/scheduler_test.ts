@@ -83,6 +83,7 @@ async function withScheduler(
     adaptiveThreads: new AdaptiveThreads({ threads: 1, aloneMs: 1, now: () => 0 }),
     batchPolicy: { limit: o.limit ?? ((n: number) => n), record() {} } as unknown as BatchPolicy,
     guessCosts: undefined,
+    draft: undefined,
     stopSignal: undefined,
     slots: o.slots,
     slotContextLength: o.cells,

@@ -4,7 +4,7 @@
  */
 import type { Budget, Work } from "../../src/budget.ts";
 import type { LongWork } from "../turns.ts";
-import type { GuessCosts } from "./guess_costs.ts";
+import type { DraftCosts, GuessCosts } from "./guess_costs.ts";
 import type { Picture } from "./vision/picture.ts";
 
 /** How to load a model. */
@@ -24,6 +24,14 @@ export interface EngineOptions {
   };
   /** Type of the cache; `q8_0` where heads fill its blocks of 32 values and flash attention is not off, else as `f16`. Default `f16`. */
   readonly cacheType?: "f16" | "q8_0";
+  /** A smaller model of the same vocabulary that guesses tokens ahead, which changes nothing of what comes out. Default none. */
+  readonly draft?: {
+    readonly path: string;
+    /** Told that it cannot be used: none is then. Absent: the model is not loaded. */
+    onRefused?(error: unknown): void;
+  };
+  /** As {@link guessCosts}, of the draft model's guesses. */
+  readonly draftCosts?: DraftCosts;
   /** How many tokens are guessed ahead, which changes nothing of what comes out. Default: as many as are measured to pay. */
   readonly guessCosts?: GuessCosts;
   /** Numbers of the metadata, by their keys, that count in place of the file's. Default none. */
@@ -76,6 +84,8 @@ export interface ModelInfo {
   readonly embeddingLength: number;
   /** Blocks of the network. */
   readonly layerCount: number;
+  /** Whether a second model guesses for it; absent: none does. */
+  readonly drafts?: boolean;
   /** Bytes of all tensors. */
   readonly sizeBytes: number;
   /** As in a file name: "Q8_0", "Q4_K_M", "F32". */
