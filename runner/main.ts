@@ -81,6 +81,10 @@ async function boot(message: BootMessage): Promise<void> {
     cacheType: message.engine.cacheType,
     gpuLayers: message.engine.gpu ? ALL_LAYERS : 0,
     onLoading: inSteps((percent) => send({ t: "loading", percent })),
+    // Without it a reply takes longer, and is the same.
+    ...(message.draftPath !== null && {
+      draft: { path: message.draftPath, onRefused: () => writeError("runner: draft-refused") },
+    }),
     // A projector that llama.cpp refuses costs the model its sight, not its speech; a request with a picture is told so.
     ...(message.vision && {
       vision: { ...message.vision, onRefused: () => writeError("runner: projector-refused") },
@@ -125,6 +129,7 @@ async function boot(message: BootMessage): Promise<void> {
     t: "ready",
     loadMs,
     sees: loaded.info.capabilities.some((one) => one === "vision" || one === "audio"),
+    drafts: loaded.info.drafts === true,
     lockdown: locked,
     attacks,
     permissions: permissionStates(),

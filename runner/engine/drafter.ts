@@ -28,7 +28,7 @@ const COMPARED = 256;
 /** What each older guess counts, of the newer one's weight. */
 const DECAY = 0.95;
 /** Right guesses that are taken for granted before the first was made: without them none would be. */
-const CREDIT = 6;
+const CREDIT = 3;
 /** Steps in which nothing was worth a guess, after which it is tried again. */
 const RETRY_STEPS = 400;
 

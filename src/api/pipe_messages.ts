@@ -152,6 +152,7 @@ function boot(o: StrictObject): BootMessage {
     hid: o.get("hid", hex(16)),
     rn: o.get("rn", hex(32)),
     adapterPaths: o.get("adapterPaths", list(MAX_ADAPTERS, path)),
+    draftPath: o.get("draftPath", nullable(path)),
     vision: o.get(
       "vision",
       nullable(object((vision) => ({
@@ -239,6 +240,7 @@ const FROM_RUNNER: { readonly [t in FromRunner["t"]]: (o: StrictObject) => FromR
     t: "ready",
     loadMs: o.get("loadMs", number(0, MAX_DURATION_MS)),
     sees: o.get("sees", flag),
+    drafts: o.get("drafts", flag),
     lockdown: o.get("lockdown", ownReports),
     attacks: o.get("attacks", attackResults),
     permissions: o.get(

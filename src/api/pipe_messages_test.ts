@@ -23,6 +23,7 @@ const BOOT: BootMessage = {
   hid: "0".repeat(32),
   rn: "a".repeat(64),
   adapterPaths: ["/a"],
+  draftPath: "/d",
   vision: { libraryPath: "/v", projectorPath: "/p" },
   foreign: { kind: "llama-server", socket: "/run/engine/engine.sock", outputFd: 4 },
   retyped: [{ key: "llama.context_length", kind: "int", value: 64 }],
@@ -65,6 +66,7 @@ const FROM: FromRunner[] = [
     t: "ready",
     loadMs: 1.5,
     sees: true,
+    drafts: true,
     lockdown: [{ layer: "stage 2", enforced: true, observed: "x" }],
     attacks: [{ target: "tcp4", outcome: "blocked", step: "connect", errno: "EPERM" }],
     permissions: { net: "denied", read: "partial" },
@@ -193,7 +195,7 @@ function holdsTo(parse: (value: Json) => unknown, sample: object): number {
         continue;
       }
       // Absent where the operator switched the sandbox off, or no GPU is used.
-      if (other === null && /^\.(?:stage2More|vision|foreign)$/.test(where)) continue;
+      if (other === null && /^\.(?:stage2More|vision|foreign|draftPath)$/.test(where)) continue;
       refused(replace(other), `${where} by ${JSON.stringify(other)?.slice(0, 20)}`);
     }
     if (typeof old === "string" && !/\.(?:options|targets)\./.test(where)) {
@@ -213,7 +215,14 @@ Deno.test("pipe messages: gateway to runner", () => {
   assert.ok(holdsTo(parseToRunner, BOOT) > 300);
   for (const t of ["serve", "ping"]) holdsTo(parseToRunner, { t });
   for (const head of HEADS) holdsTo(parseOpenHead, head);
-  const least = { ...BOOT, defaults: {}, stage2More: null, targets: null, adapterPaths: [] };
+  const least = {
+    ...BOOT,
+    defaults: {},
+    stage2More: null,
+    targets: null,
+    adapterPaths: [],
+    draftPath: null,
+  };
   assert.deepEqual(parseToRunner(least), least);
 });
 

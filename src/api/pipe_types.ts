@@ -18,6 +18,8 @@ export interface BootMessage {
   readonly rn: string;
   /** LoRA adapters, as the runner sees them. */
   readonly adapterPaths: readonly string[];
+  /** A smaller model that guesses tokens ahead, as the runner sees it; null: none does. */
+  readonly draftPath: string | null;
   /** For a model that sees, as the runner sees them; null: it reads text only. */
   readonly vision: { readonly libraryPath: string; readonly projectorPath: string } | null;
   /** Somebody else's engine that computes the model, beside the runner; null: the runner does. */
@@ -132,6 +134,8 @@ export interface ReadyMessage {
   readonly loadMs: number;
   /** Whether it reads pictures or sound, where it was given what that takes. */
   readonly sees: boolean;
+  /** Whether a draft model guesses tokens ahead. */
+  readonly drafts: boolean;
   readonly lockdown: readonly OwnReport[];
   readonly attacks: readonly AttackResult[];
   /** Deno's, as the runner queried them. */

@@ -7,6 +7,7 @@ import { SecLlamaError } from "../errors.ts";
 import { HINTS } from "../hints.ts";
 import { type ModelMessage, readParameters } from "./defaults.ts";
 import {
+  checkDraft,
   checkProjector,
   describeAdapter,
   describeModel,
@@ -44,6 +45,8 @@ export interface Recipe {
   /** Weights, and perhaps a projector: in place of, or beside, the base. */
   readonly files: readonly FileReference[];
   readonly adapters: readonly FileReference[];
+  /** A smaller model that guesses tokens ahead, in place of the base's. */
+  readonly draft?: FileReference | undefined;
   readonly template?: string | undefined;
   readonly system?: string | undefined;
   /** Each replaces the base's of the same name. */
@@ -93,6 +96,7 @@ export async function createModel(
   checkChatTemplate(details, recipe.template ?? before);
   parts.checkProjectors(details);
   for (const file of recipe.adapters) await parts.addAdapter(file, details);
+  if (recipe.draft) await parts.setDraft(recipe.draft);
   for (const [kind, text] of [["template", recipe.template], ["system", recipe.system]] as const) {
     if (text !== undefined) parts.setText(kind, text === "" ? [] : [text]);
   }
@@ -169,9 +173,9 @@ class Parts implements Disposable {
   #weightsPath: string | undefined;
   #textBytes = 0;
 
-  constructor(shop: Workshop, { files, adapters }: Recipe, options: CopyOptions) {
+  constructor(shop: Workshop, { files, adapters, draft }: Recipe, options: CopyOptions) {
     this.#shop = shop;
-    this.#several = files.length + adapters.length > 1;
+    this.#several = files.length + adapters.length + (draft ? 1 : 0) > 1;
     this.#options = options;
   }
 
@@ -229,6 +233,18 @@ class Parts implements Disposable {
     this.#add({ mediaType: layerType("adapter"), ...part });
   }
 
+  /** Of the base's there is then none. @throws {SecLlamaError} `bad-model`: it cannot guess for this model. */
+  async setDraft(file: FileReference): Promise<void> {
+    const { part, header } = await this.#take(file);
+    try {
+      checkDraft(header, await this.#weightsHeader());
+    } catch (error) {
+      failNaming(file, error);
+    }
+    this.#layers = this.#layers.filter((layer) => layer.mediaType !== layerType("draft"));
+    this.#add({ mediaType: layerType("draft"), ...part });
+  }
+
   /** Those that this recipe brought; a base's was checked with it. @throws {SecLlamaError} `bad-model`. */
   checkProjectors(model: ModelDetails): void {
     for (const { digest } of layersOf({ layers: this.#layers }, "projector")) {
@@ -239,6 +255,10 @@ class Parts implements Disposable {
 
   /** @throws {SecLlamaError} `bad-model` if there are no weights. */
   async modelDetails(): Promise<ModelDetails> {
+    return describeModel(await this.#weightsHeader());
+  }
+
+  async #weightsHeader(): Promise<GgufHeader> {
     const [weights] = layersOf({ layers: this.#layers }, "model");
     if (!weights) {
       // Alone, a projector is named for what it is.
@@ -247,8 +267,7 @@ class Parts implements Disposable {
         hint: HINTS.wholeModel,
       });
     }
-    const header = this.#headers.get(weights.digest) ?? await readGgufHeader(this.#weightsPath!);
-    return describeModel(header);
+    return this.#headers.get(weights.digest) ?? await readGgufHeader(this.#weightsPath!);
   }
 
   setText(kind: LayerKind, texts: readonly string[]): void {

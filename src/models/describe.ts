@@ -137,6 +137,27 @@ export function checkProjector({ lengths }: GgufHeader, { embeddingLength }: Mod
   );
 }
 
+/** By so many tokens two vocabularies may differ in length: some are padded. */
+const VOCABULARY_PADDING = 128;
+
+/**
+ * Checks a model that is to guess tokens ahead for another one. What it guesses are numbers of tokens, so both must number them alike.
+ * The runner looks at the tokens themselves when it loads both.
+ * @throws {SecLlamaError} `bad-model` if it is no model, or has another vocabulary.
+ */
+export function checkDraft(draft: GgufHeader, model: GgufHeader): void {
+  describeModel(draft);
+  const kind = ({ metadata }: GgufHeader) => metadata.get("tokenizer.ggml.model");
+  const count = ({ arrays }: GgufHeader) => arrays.get("tokenizer.ggml.tokens")?.count ?? 0;
+  if (kind(draft) === kind(model) && Math.abs(count(draft) - count(model)) <= VOCABULARY_PADDING) {
+    return;
+  }
+  throw refused(
+    `the draft model has another vocabulary: ${count(draft)} tokens, the model has ${count(model)}`,
+    "give a smaller model of the same family",
+  );
+}
+
 function printableName(value: unknown): string {
   return typeof value === "string" && ARCHITECTURE.test(value) ? value : "another architecture";
 }

@@ -26,6 +26,8 @@ export type LayerKind =
   | "model"
   | "projector"
   | "adapter"
+  /** A smaller model that guesses tokens ahead. */
+  | "draft"
   | "template"
   /** What the first versions of Ollama called a template. */
   | "prompt"

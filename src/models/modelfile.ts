@@ -36,6 +36,8 @@ export interface Modelfile {
   /** A model, and perhaps its projector. */
   readonly from: readonly Placed[];
   readonly adapters: readonly Placed[];
+  /** A smaller model that guesses tokens ahead. */
+  readonly draft?: Placed;
   readonly template?: string;
   readonly system?: string;
   readonly parameters: Readonly<Record<string, ParameterValue>>;
@@ -55,6 +57,7 @@ const INSTRUCTIONS = [
   "MESSAGE",
   "LICENSE",
   "ADAPTER",
+  "DRAFT",
   "REQUIRES",
 ];
 
@@ -62,7 +65,6 @@ const INSTRUCTIONS = [
 const PASSED_OVER: ReadonlyMap<string, string> = new Map([
   ["RENDERER", "the model's own template makes the prompts"],
   ["PARSER", "calls and thoughts are read by the model's own template"],
-  ["DRAFT", "no draft model is used"],
 ]);
 
 /**
@@ -80,6 +82,7 @@ export function parseModelfile(bytes: Uint8Array): Modelfile {
   let template: string | undefined;
   let system: string | undefined;
   let requires: string | undefined;
+  let draft: Placed | undefined;
   for (const { name, value, line } of instructions(decode(bytes))) {
     switch (name) {
       case "FROM":
@@ -87,6 +90,10 @@ export function parseModelfile(bytes: Uint8Array): Modelfile {
         break;
       case "ADAPTER":
         adapters.push({ value: required(name, value, line), line });
+        break;
+      case "DRAFT":
+        if (draft !== undefined) throw bad(`line ${line}: a second DRAFT`, "name one draft model");
+        draft = { value: required(name, value, line), line };
         break;
       case "TEMPLATE":
         template = value;
@@ -116,6 +123,7 @@ export function parseModelfile(bytes: Uint8Array): Modelfile {
   return {
     from,
     adapters,
+    ...(draft === undefined ? {} : { draft }),
     ...(template === undefined ? {} : { template }),
     ...(system === undefined ? {} : { system }),
     ...(requires === undefined ? {} : { requires }),

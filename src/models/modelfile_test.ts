@@ -35,6 +35,7 @@ REQUIRES v0.14.0`);
   assert.deepEqual(file, {
     from: [{ value: "./model.gguf", line: 3 }, { value: "./mmproj.gguf", line: 4 }],
     adapters: [{ value: "./lora.gguf", line: 25 }],
+    draft: { value: "./draft.gguf", line: 18 },
     template: "{{ .System }}\n{{ .Prompt }}",
     system: 'You are "kind". # not a comment',
     parameters: {
@@ -55,7 +56,6 @@ REQUIRES v0.14.0`);
       "line 15: the parameter num_gqa has no effect any more and is left out",
       "line 16: RENDERER is left out: the model's own template makes the prompts",
       "line 17: PARSER is left out: calls and thoughts are read by the model's own template",
-      "line 18: DRAFT is left out: no draft model is used",
     ],
   });
   assert.equal(parse('FROM x\r\nSYSTEM "a\r\nb"\r\n').system, "a\nb");
@@ -86,6 +86,8 @@ Deno.test("modelfile: what is wrong is named with its line", () => {
     [`FROM x\n${"PARAMETER stop a\n".repeat(65)}`, /^line 66: more than 64 stop texts$/],
     ["FROM x\nMESSAGE tool hi", /^line 2: a MESSAGE is of the role/],
     ["FROM x\nMESSAGE user", /^line 2: MESSAGE has no value$/],
+    ["FROM x\nDRAFT", /^line 2: DRAFT has no value$/],
+    ["FROM x\nDRAFT y\nDRAFT z", /^line 3: a second DRAFT$/],
     ["FROM", /^line 1: FROM has no value$/],
     ['FROM ""', /^line 1: FROM has no value$/],
     ['FROM x\nSYSTEM """a\nb\nc', /^line 2: the quotes of SYSTEM are never closed$/],

@@ -114,7 +114,7 @@ async function readStamped(path: string, files: Map<string, string>): Promise<st
 
 /** Everything that llama.cpp computes with: digests, 64 hexadecimal digits each. */
 export function weightsOf(manifest: Manifest): string[] {
-  return (["model", "adapter", "projector"] as const).flatMap((kind) =>
+  return (["model", "adapter", "projector", "draft"] as const).flatMap((kind) =>
     layersOf(manifest, kind).map(({ digest }) => digestHex(digest))
   );
 }

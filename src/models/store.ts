@@ -24,7 +24,7 @@ import {
 } from "./folder.ts";
 import { PullTransaction } from "./pull_transaction.ts";
 import { type ListedModel, listedModel } from "./listed_model.ts";
-import { corrupt, describeBytes, type LayerKind, layersOf } from "./manifest.ts";
+import { corrupt, describeBytes, type Descriptor, type LayerKind, layersOf } from "./manifest.ts";
 import { ManifestDigests } from "./manifest_digests.ts";
 import { parseModelName } from "../api/model_name.ts";
 import { digestHex } from "./names.ts";
@@ -55,6 +55,8 @@ export class ModelStore {
   readonly #policy: ModelPolicy | undefined;
   /** Whether a model with a projector sees here. */
   readonly readsPictures: boolean;
+  /** Digests of draft models that cannot be used here: their models guess from the text alone. */
+  readonly refusedDrafts = new Set<string>();
   /** Digests of projectors that llama.cpp was seen to refuse: their models read text only, and say so. */
   readonly refusedProjectors = new Set<string>();
   /** Details by file identity, so that a list does not read every header again. */
@@ -187,12 +189,16 @@ export class ModelStore {
    * What the model's file says of itself.
    * @throws {SecLlamaError} `bad-model` if it is no usable GGUF file.
    */
-  async details(model: ResolvedModel): Promise<ModelDetails> {
-    const stamp = await attempt(model.blobPath, () => fileStamp(model.blobPath));
-    const key = `${model.blobPath}|${stamp}`;
+  async details({ blobPath }: ResolvedModel): Promise<ModelDetails> {
+    return await this.#detailsOf(blobPath);
+  }
+
+  async #detailsOf(path: string): Promise<ModelDetails> {
+    const stamp = await attempt(path, () => fileStamp(path));
+    const key = `${path}|${stamp}`;
     const known = this.#details.get(key);
     if (known) return known;
-    const details = describeModel(await readGgufHeader(model.blobPath));
+    const details = describeModel(await readGgufHeader(path));
     if (this.#details.size > 1000) this.#details.clear();
     this.#details.set(key, details);
     return details;
@@ -240,6 +246,16 @@ export class ModelStore {
     const actual = await hashFile(path, options);
     if (actual.hex !== hex) throw corrupt(`the file for sha256:${hex} has other content`);
     return { path, sizeBytes: actual.sizeBytes };
+  }
+
+  /** Of the model that guesses tokens ahead for this one: one, or none. */
+  draftLayers(model: ResolvedModel): readonly Descriptor[] {
+    return layersOf(model.manifest, "draft");
+  }
+
+  /** As {@link details}, of another file of the model's. @throws {SecLlamaError} `bad-model`, `model-corrupt` if it is not there. */
+  async layerDetails(model: ResolvedModel, layer: Descriptor): Promise<ModelDetails> {
+    return await this.#detailsOf(await this.#folderOf(model).blobPath(layer));
   }
 
   /** Path of the encoder of a model that sees; undefined: it has none. @throws {SecLlamaError} `model-corrupt`. */

@@ -83,6 +83,7 @@ interface PreparedSpawn {
   /** As the runner sees them. */
   readonly modelPath: string;
   readonly adapterPaths: readonly string[];
+  readonly draftPath: string | null;
   readonly vision: BootMessage["vision"];
   readonly foreign: BootMessage["foreign"];
   readonly libDir: string;
@@ -141,6 +142,7 @@ export async function prepareSpawn(
     start: confinement.start,
     modelPath: plan.pathMap(modelPath),
     adapterPaths: adapterPaths.map((path) => plan.pathMap(path)),
+    draftPath: o.draftPath === undefined ? null : plan.pathMap(o.draftPath),
     vision: vision && {
       libraryPath: plan.pathMap(vision.libraryPath),
       projectorPath: plan.pathMap(vision.projectorPath),

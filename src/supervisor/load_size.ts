@@ -6,10 +6,11 @@ import { readDefaults } from "../models/defaults.ts";
 import type { ResolvedModel } from "../models/store.ts";
 import { isOthers, type Occupant } from "./admission.ts";
 import { chooseContext } from "./context_size.ts";
+import { draftOf } from "./draft.ts";
 import { estimateMemory } from "./memory.ts";
 import type { Defaults, ModelStarterOptions } from "./start_model.ts";
 
-interface LoadSizeOptions extends Pick<ModelStarterOptions, "config" | "models"> {
+interface LoadSizeOptions extends Pick<ModelStarterOptions, "config" | "models" | "logger"> {
   /** Tokens of context that are asked for; 0: none. */
   readonly wanted: number;
   /** Who asks. */
@@ -23,18 +24,20 @@ interface LoadSizeOptions extends Pick<ModelStarterOptions, "config" | "models">
 /** Of a load for this client. @throws {SecLlamaError} `bad-model`, `model-*`. */
 export async function loadSize(
   resolved: ResolvedModel,
-  { config, models, wanted, client, occupants: occupantsNow, budget }: LoadSizeOptions,
+  { config, models, logger, wanted, client, occupants: occupantsNow, budget }: LoadSizeOptions,
 ) {
   const details = await models.details(resolved);
   const defaults = await readDefaults(models, resolved);
   checkSize(defaults);
+  const draft = await draftOf(resolved, { config, models, logger });
   const { embeddingLength } = details;
   const kvBytesPerToken = config.kvCache === "q8_0"
     ? details.kvBytesPerTokenQ8
     : details.kvBytesPerToken;
   const shape = { sizeBytes: resolved.sizeBytes, kvBytesPerToken, embeddingLength };
   const occupants = occupantsNow();
-  const budgetBytes = budget(bytesOf(occupants));
+  const wholeBytes = budget(bytesOf(occupants));
+  const budgetBytes = wholeBytes - (draft?.sizeBytes ?? 0);
   // What nobody else used lately may go for it, and the model itself as it is.
   const others = occupants.filter((o) => o.name !== resolved.name && isOthers(o, client));
   const { contextLength, cacheCells } = chooseContext({
@@ -48,8 +51,18 @@ export async function loadSize(
     budgetBytes,
     wishBytes: budgetBytes - bytesOf(others),
   });
-  const needBytes = estimateMemory({ ...shape, cacheCells });
-  return { details, defaults, contextLength, cacheCells, needBytes };
+  const ownBytes = estimateMemory({ ...shape, cacheCells });
+  const draftBytes = draft?.needBytes(contextLength) ?? 0;
+  // What only makes it quicker is not to cost a model its place.
+  const drafts = draft !== undefined && ownBytes + draftBytes <= wholeBytes;
+  return {
+    details,
+    defaults,
+    contextLength,
+    cacheCells,
+    needBytes: ownBytes + (drafts ? draftBytes : 0),
+    draft: drafts ? draft.digest : undefined,
+  };
 }
 
 function bytesOf(occupants: readonly Occupant[]): number {

@@ -38,6 +38,11 @@ export function estimateMemory(shape: MemoryShape): number {
   return shape.sizeBytes + cache + work + RUNNER_BYTES;
 }
 
+/** Bytes that a model takes which guesses tokens ahead in the runner of another. */
+export function estimateDraft(shape: MemoryShape): number {
+  return estimateMemory(shape) - RUNNER_BYTES;
+}
+
 export interface MachineMemory {
   readonly totalBytes: number;
   /** What could be had now without swapping. */

@@ -46,6 +46,7 @@ const READY = {
   t: "ready",
   loadMs: 1,
   sees: false,
+  drafts: false,
   lockdown: [],
   attacks: [],
   permissions: {},

@@ -94,6 +94,8 @@ function mappedBytes(paths: readonly string[]): number {
 /** What a runner needs besides its model. */
 export interface RunnerNeeds {
   readonly adapterPaths?: readonly string[];
+  /** A smaller model that guesses tokens ahead. */
+  readonly draftPath?: string | undefined;
   /** The encoder of a model that sees; it takes the installation's library for pictures. */
   readonly projectorPath?: string | undefined;
   /** Default: none. */
@@ -137,10 +139,10 @@ export function runnerTarget(
 function modelFiles(
   files: RunnerFiles,
   modelPath: string,
-  { adapterPaths = [], projectorPath, companion }: RunnerNeeds,
+  { adapterPaths = [], draftPath, projectorPath, companion }: RunnerNeeds,
 ): string[] {
   const vision = visionOf(files, { projectorPath, companion });
-  const read = [modelPath, ...adapterPaths];
+  const read = [modelPath, ...adapterPaths, ...(draftPath === undefined ? [] : [draftPath])];
   // The engine gets it by way of the runner's files.
   if (companion && projectorPath !== undefined) read.push(projectorPath);
   if (vision !== null) {

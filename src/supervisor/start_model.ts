@@ -8,6 +8,7 @@ import type { readDefaults } from "../models/defaults.ts";
 import type { ModelStore, ResolvedModel } from "../models/store.ts";
 import type { BootMessage } from "../api/pipe_messages.ts";
 import type { Gpu } from "../sandbox/mod.ts";
+import { refuseDraft } from "./draft.ts";
 import { companionFor, engineSees, usesEngine } from "./engine.ts";
 import { type GpuChoice, mayBeTheGpu } from "./gpu.ts";
 import { prepareSpawn, type Sandbox } from "./isolation.ts";
@@ -24,6 +25,8 @@ interface ModelSize {
   readonly cacheCells: number;
   readonly needBytes: number;
   readonly retyped: BootMessage["retyped"];
+  /** Digest of the model that guesses tokens ahead for it. */
+  readonly draft: string | undefined;
   /** Whether it makes embeddings, or ranks, and does not generate. */
   readonly embeds: boolean;
 }
@@ -66,8 +69,27 @@ export class ModelStarter {
     this.#owner = owner;
   }
 
-  /** With its projector if it has one, else, and if its runner does not survive that, without: it then reads text only. */
+  /** With its draft model if it has one, else, and if its runner does not survive that, without: it then takes longer. */
   async start(
+    resolved: ResolvedModel,
+    defaults: Defaults,
+    size: ModelSize,
+  ): Promise<LoadedModel> {
+    const { draft } = size;
+    try {
+      return await this.#startSeeing(resolved, defaults, size);
+    } catch (error) {
+      const mayBeIt = draft !== undefined && toSecLlamaError(error).code === "model-failed";
+      if (!mayBeIt || this.#owner.stopped()) throw error;
+      // A model that fails without it too says nothing of it.
+      const model = await this.#startSeeing(resolved, defaults, { ...size, draft: undefined });
+      refuseDraft(draft, resolved, this.#options);
+      return model;
+    }
+  }
+
+  /** With its projector if it has one, else, and if its runner does not survive that, without: it then reads text only. */
+  async #startSeeing(
     resolved: ResolvedModel,
     { projector, ...blind }: Defaults,
     size: ModelSize,
@@ -124,7 +146,7 @@ export class ModelStarter {
   async #start(
     resolved: ResolvedModel,
     { adapters, projector, ...defaults }: Defaults,
-    { contextLength, wantedContext, cacheCells, needBytes, retyped, embeds, gpu }:
+    { contextLength, wantedContext, cacheCells, needBytes, retyped, draft, embeds, gpu }:
       & ModelSize
       & { gpu: Gpu },
   ): Promise<LoadedModel> {
@@ -132,6 +154,7 @@ export class ModelStarter {
     const adapterPaths: string[] = [];
     for (const digest of adapters) adapterPaths.push((await models.verify(digest)).path);
     const projectorPath = projector && (await models.verify(projector)).path;
+    const draftPath = draft && (await models.verify(draft)).path;
     // One core is left to the gateway and the clients: threads that wait for each other suffer most from company.
     const threads = config.threads || Math.max(1, navigator.hardwareConcurrency - 1);
     const companion = usesEngine(config, resolved.name)
@@ -149,6 +172,7 @@ export class ModelStarter {
       : undefined;
     const spawn = await prepareSpawn(sandbox, resolved.blobPath, {
       adapterPaths,
+      draftPath,
       projectorPath,
       gpu,
       companion,
@@ -161,6 +185,7 @@ export class ModelStarter {
     let model: LoadedModel | undefined;
     let recipients: readonly string[] = [];
     let loadMs = 0;
+    let drafts = false;
     const rn = crypto.getRandomValues(new Uint8Array(32));
     try {
       const runner = await RunnerProcess.start({
@@ -170,6 +195,7 @@ export class ModelStarter {
           model: resolved.name,
           modelPath: spawn.modelPath,
           adapterPaths: spawn.adapterPaths,
+          draftPath: spawn.draftPath,
           vision: spawn.vision,
           foreign: spawn.foreign,
           retyped,
@@ -197,6 +223,8 @@ export class ModelStarter {
         },
         prove: (pid, ready) => {
           loadMs = ready.loadMs;
+          drafts = ready.drafts;
+          if (draft && !ready.drafts) refuseDraft(draft, resolved, this.#options);
           if (projector && isGiven && !ready.sees) this.#projectorRefused(projector, resolved);
           return spawn.prove(pid, ready);
         },
@@ -258,6 +286,7 @@ export class ModelStarter {
         model: label(resolved.name),
         isolation: label(model.isolation.level),
         loadMs: Math.round(loadMs),
+        ...(drafts ? { drafts } : {}),
       });
       return model;
     } finally {

@@ -338,9 +338,9 @@ export class Supervisor {
 
   /** See {@link loadSize}. */
   #size(resolved: ResolvedModel, wanted: number, client = "") {
-    const { config, models } = this.#options;
+    const { config, models, logger } = this.#options;
     const [occupants, budget] = [() => this.#occupants(), this.#budget];
-    return loadSize(resolved, { config, models, wanted, client, occupants, budget });
+    return loadSize(resolved, { config, models, logger, wanted, client, occupants, budget });
   }
 
   async #load(

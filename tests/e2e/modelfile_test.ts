@@ -35,10 +35,15 @@ Deno.test("modelfile: template, system, messages, parameters and adapter reach t
   await addModel(ollama, "itself:latest", [["model", weights], ["adapter", weights]]);
   await addModel(ollama, "hot:latest", [["model", weights], ["params", { temperature: -1 }]]);
   await addModel(ollama, "seeing:latest", [["model", weights], ["projector", weights]]);
+  await addModel(ollama, "guessed:latest", [["model", weights], ["draft", weights]]);
+  await addModel(ollama, "misguessed:latest", [
+    ["model", weights],
+    ["draft", await Deno.readFile(`${dir}/adapter.gguf`)],
+  ]);
   for (const [name, length] of [["long:latest", 150_000], ["huge:latest", 300_000]] as const) {
     await addModel(ollama, name, [["model", weights], ["system", "word ".repeat(length / 5)]]);
   }
-  const served = await startServe({ env: { OLLAMA_MODELS: ollama } });
+  const served = await startServe({ env: { OLLAMA_MODELS: ollama, SECLLAMA_LOG_LEVEL: "info" } });
   const url = served.proxyUrl;
   const generate = async (model: string, more: Record<string, unknown>) => {
     const response = await fetch(`${url}/api/generate`, {
@@ -110,6 +115,20 @@ Deno.test("modelfile: template, system, messages, parameters and adapter reach t
       const refused = await generate("seeing", { prompt: "?", images: ["iVBORw0KGgo="] });
       assert.equal(refused.status, 400);
       assert.match(refused.body.error, /does not support images/);
+    });
+    await t.step("a draft model changes no word, and one that is none costs nothing", async () => {
+      const options = { temperature: 0, num_predict: 120 };
+      const said: string[] = [];
+      for (const model of ["whole:v1", "guessed", "misguessed"]) {
+        const { status, body } = await generate(model, { raw: true, prompt: "Once", options });
+        assert.equal(status, 200, body.error);
+        said.push(body.response);
+      }
+      assert.equal(said[1], said[0]);
+      assert.equal(said[2], said[0]);
+      assert.match(served.stderr(), /model-loaded.*guessed:latest.*"drafts":true/);
+      assert.match(served.stderr(), /draft-refused.*misguessed/);
+      assert.doesNotMatch(served.stderr(), /model-loaded.*misguessed.*drafts/);
     });
     await t.step(
       "a long system message is served, one that is too long is refused by its size",

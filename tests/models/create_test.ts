@@ -5,7 +5,11 @@ import { addModel } from "../support/ollama_folder.ts";
 import { utf8 } from "../../src/bytes.ts";
 import { readDefaults } from "../../src/models/defaults.ts";
 import { listFolder } from "../../src/models/files.ts";
-import { keyStr, makeGguf, tensor } from "../../src/models/testing.ts";
+import { keyArray, keyStr, makeGguf, str, tensor, usualKeys } from "../../src/models/testing.ts";
+import { VALUE } from "../../src/models/gguf_types.ts";
+import type { SecLlamaError } from "../../src/errors.ts";
+import type { ResolvedModel } from "../../src/models/folder.ts";
+import { weightsOf } from "../../src/models/policy.ts";
 import { layersOf } from "../../src/models/manifest.ts";
 import { ModelStore } from "../../src/models/store.ts";
 
@@ -96,6 +100,43 @@ Deno.test("create: texts become layers; a model made from it inherits, replaces 
     await store.remove("two");
     await store.remove("three");
     assert.deepEqual(await listFolder(join(dir, "models/blobs")), []);
+  }));
+
+Deno.test("create: a draft model is a layer of its own, kept, replaced, and one that guesses for this model", () =>
+  withStore(async ({ store, file }) => {
+    const model = { path: await file(makeGguf()) };
+    const small = { path: await file(makeGguf({ fill: 1 })) };
+    const smaller = { path: await file(makeGguf({ fill: 2 })) };
+    const drafts = (made: ResolvedModel) => layersOf(made.manifest, "draft");
+    const one = await store.create("one", { files: [model], adapters: [], draft: small });
+    assert.equal(drafts(one).length, 1);
+    assert.ok(drafts(one)[0]!.digest !== one.digest);
+    assert.ok(weightsOf(one.manifest).includes(drafts(one)[0]!.digest.slice("sha256:".length)));
+    const base = await store.resolve("one");
+    const two = await store.create("two", { base, ...ADAPTER, system: "x" });
+    assert.deepEqual(drafts(two), drafts(one));
+    const three = await store.create("three", { base, ...ADAPTER, draft: smaller });
+    assert.equal(drafts(three).length, 1);
+    assert.ok(drafts(three)[0]!.digest !== drafts(one)[0]!.digest);
+    const words = Array.from({ length: 400 }, (_, n) => str(`${n}`));
+    const tokens = keyArray("tokenizer.ggml.tokens", VALUE.string, words.length, ...words);
+    const other = usualKeys({ "tokenizer.ggml.tokens": tokens });
+    for (
+      const [bytes, message] of [
+        [makeGguf({ keys: other }), /: the draft model has another vocabulary: 400 tokens, /],
+        [adapterFile(), /: this file is an adapter, not a model/],
+        [projectorFile(), /: this file is a projector/],
+        [utf8("GGUF"), /./],
+      ] as const
+    ) {
+      const draft = { path: await file(bytes) };
+      await assert.rejects(store.create("four", { base, ...ADAPTER, draft }), (error: Error) => {
+        assert.equal((error as SecLlamaError).code, "bad-model");
+        assert.match(error.message, message);
+        return true;
+      });
+    }
+    await assert.rejects(store.resolve("four"), { code: "model-not-found" });
   }));
 
 Deno.test("create: from the demo, and from an Ollama folder, which stays as it was", async () => {

@@ -126,6 +126,7 @@ async function recipeOf(file: Modelfile, place: Place): Promise<Recipe> {
     ...(base ? { base } : {}),
     files: file.from.filter((one) => one !== models[0]).map((one) => referenceOf(one, place)),
     adapters: file.adapters.map((one) => referenceOf(one, place)),
+    ...(file.draft && { draft: await draftOf(file.draft, place) }),
     template: file.template,
     system: file.system,
     parameters: file.parameters,
@@ -134,6 +135,15 @@ async function recipeOf(file: Modelfile, place: Place): Promise<Recipe> {
     licenses: file.licenses,
     requires: file.requires,
   };
+}
+
+/** A draft model may be named as a model that is here, too: its weights are what is taken. */
+async function draftOf(draft: Placed, place: Place): Promise<FileReference> {
+  const isName = kindOfReference(draft.value) === "model" &&
+    !await isFile(absolute(place.folder, draft.value));
+  if (!isName) return referenceOf(draft, place);
+  const { source, blobPath, digest } = await place.store.resolve(draft.value);
+  return source === "embedded" ? { path: blobPath } : { digest };
 }
 
 async function isFile(path: string): Promise<boolean> {

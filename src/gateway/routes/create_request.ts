@@ -35,12 +35,16 @@ export async function recipeOf(body: Body, models: ModelStore): Promise<Recipe> 
   const files = references(body, "files");
   if (!from && files.length === 0) throw bad("from", "neither from nor files was given");
   checkInfo(body["info"]);
+  // Ollama's name of the field.
+  const [draft, ...drafts] = references(body, "draft_files");
+  if (drafts.length > 0) throw bad("draft_files", "draft_files names more than one file");
   const template = text(body, "template");
   const system = text(body, "system");
   return {
     ...(from ? { base: await models.resolve(from) } : {}),
     files,
     adapters: references(body, "adapters"),
+    ...(draft ? { draft } : {}),
     ...(template ? { template } : {}),
     ...(system ? { system } : {}),
     parameters: parameters(body["parameters"]),
