@@ -14,8 +14,8 @@ export interface DatabaseFiles {
   readonly written: string;
   /** Bytes of SQLite's log, which is cut by SQLite alone, and seldom. */
   readonly walBytes: number;
-  /** Differs once SQLite's log was written, as each line does. */
-  readonly walWritten: string;
+  /** Differs also where its own or its log was written in place and given the time that it had before. */
+  readonly stamps: string;
   /** Whether one of them was written just now: {@link written} may then be the same after it is written once more. */
   readonly isYoung: boolean;
 }
@@ -32,7 +32,7 @@ export function databaseFiles(path: string): DatabaseFiles {
     written,
     beside: [wal.file, shm],
     walBytes: wal.size,
-    walWritten: wal.written,
+    stamps: `${own.stamp} ${wal.stamp}`,
     isYoung,
   };
 }
@@ -62,6 +62,28 @@ export function isBesideAnothersLog(before: DatabaseFiles, now: DatabaseFiles): 
   return now.file !== before.file && now.walBytes > 0 && wal === before.beside[0];
 }
 
+/**
+ * Runs `close`, which closes a connection, with a log that is at the path and is not the connection's out of its way: SQLite removes
+ * what has the log's name, whichever file it is.
+ */
+export function besideLog(path: string, close: () => void): void {
+  const wal = walOf(path);
+  const aside = `${wal}.${crypto.randomUUID()}`;
+  Deno.renameSync(wal, aside);
+  try {
+    close();
+  } finally {
+    // Not over one that somebody has made meanwhile.
+    Deno.linkSync(aside, wal);
+    Deno.removeSync(aside);
+  }
+}
+
+/** Takes a log away from beside a database, for good, and loses nothing of it. */
+export function putAside(path: string): void {
+  Deno.renameSync(walOf(path), `${walOf(path)}.other-${crypto.randomUUID()}`);
+}
+
 /** SQLite's log. */
 export function walOf(path: string): string {
   return `${path}-wal`;
@@ -73,6 +95,8 @@ interface FileAt {
   readonly file: string;
   /** Differs once it was written; "" where none is. */
   readonly written: string;
+  /** Differs whenever anything was done to it; "" where none is. */
+  readonly stamp: string;
   /** Unix ms. */
   readonly writtenMs: number;
   readonly size: number;
@@ -81,12 +105,13 @@ interface FileAt {
 /** Which file is there, and how it was last written. */
 export function fileAt(path: string): FileAt {
   try {
-    const { dev, ino, size, mtime } = Deno.statSync(path);
+    const { dev, ino, size, mtime, ctime } = Deno.statSync(path);
     const writtenMs = mtime?.getTime() ?? 0;
-    return { file: `${dev} ${ino}`, written: `${size} ${writtenMs}`, writtenMs, size };
+    const [file, written] = [`${dev} ${ino}`, `${size} ${writtenMs}`];
+    return { file, written, stamp: `${file} ${written} ${ctime?.getTime()}`, writtenMs, size };
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) {
-      return { file: "", written: "", writtenMs: 0, size: 0 };
+      return { file: "", written: "", stamp: "", writtenMs: 0, size: 0 };
     }
     throw error;
   }

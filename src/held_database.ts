@@ -6,11 +6,13 @@ import { DatabaseSync, type StatementSync } from "node:sqlite";
 import {
   areSameFiles,
   areTheSame,
+  besideLog,
   type DatabaseFiles,
   databaseFiles,
   fileAt,
   isAwayFromItsLog,
   isBesideAnothersLog,
+  putAside,
   walOf,
 } from "./database_files.ts";
 
@@ -43,6 +45,9 @@ export class HeldDatabase {
   #lookedMs = -Infinity;
   /** What was to be taken up was refused, and the connection is still the one of before; or that one is distrusted. */
   #isRefused = false;
+  /** The files that were left have something in SQLite's log that is not in their own. */
+  #owes = false;
+  #isEnded = false;
 
   /** @param db Taken over. @throws {Error} What the system says of files that cannot be looked at. */
   constructor(db: DatabaseSync, options: HeldOptions) {
@@ -127,14 +132,15 @@ export class HeldDatabase {
    * Opens what is there instead.
    * @param there What was seen there just now.
    * @param check Whether it may be used; the connection is the new one meanwhile. What it throws is thrown, and the new one closed.
-   * @throws {Error} As `notThere` makes it, where nothing is there, or what is there has another one's log beside it.
+   * @throws {Error} As `notThere` makes it, where nothing is there, or what is there has another one's log beside it, or not its own.
    */
   takeUp(there: DatabaseFiles, check: (db: DatabaseSync) => void): void {
     const { path, notThere, timeout = 0 } = this.#options;
     // What was closed last would write SQLite's log into a file that is damaged. Of other files this one's hands must be off first.
-    if (!this.isOpen || !areTheSame(this.#files, there)) this.close();
-    const isAway = there.file === "" || isAwayFromItsLog(path) ||
-      isBesideAnothersLog(this.#files, there);
+    if (!this.isOpen || !areTheSame(this.#files, there)) this.#leave(there);
+    const isAway = this.#isEnded || there.file === "" || isAwayFromItsLog(path) ||
+      isBesideAnothersLog(this.#files, there) ||
+      this.#owes && there.file === this.#files.file && there.walBytes === 0;
     if (isAway) throw notThere();
     const [before, files] = [this.#connection, this.#files];
     const db = new DatabaseSync(path, { timeout });
@@ -142,7 +148,15 @@ export class HeldDatabase {
     this.#files = there;
     this.#isRefused = false;
     try {
+      // SQLite opens its log, or makes one, when it reads.
+      db.prepare("PRAGMA schema_version").get();
+      const opened = this.#files = databaseFiles(path);
+      if (opened.file !== there.file) throw notThere();
       check(db);
+      // A check takes seconds, and what was put there meanwhile was not checked.
+      const now = databaseFiles(path);
+      if (!areTheSame(opened, now)) throw notThere();
+      this.#files = now;
     } catch (error) {
       this.#isRefused = true;
       this.#end(this.#connection);
@@ -151,7 +165,18 @@ export class HeldDatabase {
       throw error;
     }
     this.#end(before);
-    this.look();
+    this.#owes = false;
+  }
+
+  /**
+   * Closes the connection of files that are not there as they were. While somebody reads them, SQLite's log cannot be moved into the
+   * file: then it stays open until both are back, or another database is in their place.
+   */
+  #leave({ file }: DatabaseFiles): void {
+    if (!this.isOpen) return;
+    // What is in the file's own pages cannot be left behind with the log. One that is damaged is left as it is.
+    this.#owes = this.#isRefused ? countLog(this.db).unmoved > 0 : !move(this.db);
+    if (!this.#owes || file !== "" && file !== this.#files.file) this.close();
   }
 
   /** Closes the connection. */
@@ -159,10 +184,61 @@ export class HeldDatabase {
     this.#end(this.#connection);
   }
 
-  #end({ db, statements }: Connection): void {
+  /** As {@link close}, for good. */
+  [Symbol.dispose](): void {
+    this.#isEnded = true;
+    this.close();
+  }
+
+  #end(connection: Connection): void {
+    const { db, statements } = connection;
     if (!db.isOpen) return;
+    const { path, onClose } = this.#options;
     statements.clear();
-    db.close();
-    this.#options.onClose?.();
+    const log = connection === this.#connection ? this.#logAtPath(db) : "its own";
+    if (log === "stale") putAside(path);
+    if (log === "needed") besideLog(path, () => db.close());
+    else db.close();
+    onClose?.();
+  }
+
+  /**
+   * What lies in the log's place while a connection is closed: SQLite would move its own log into the file, and remove what is there.
+   * - `its own`: SQLite may do so
+   * - `needed`: its own of a file that is not as it should be and will be put right, or one that was put beside a file that nobody has
+   *   written since
+   * - `stale`: of before what was written through the connection; beside the file it would undo that
+   */
+  #logAtPath(db: DatabaseSync): "its own" | "needed" | "stale" {
+    const before = this.#files;
+    try {
+      const { file, beside: [wal], walBytes } = databaseFiles(this.#options.path);
+      const isOther = wal !== before.beside[0];
+      if (file !== before.file || walBytes === 0 || !isOther && !this.#isRefused) return "its own";
+      return isOther && !this.#isRefused && !this.#owes && countLog(db).pages > 0
+        ? "stale"
+        : "needed";
+    } catch {
+      return "its own";
+    }
+  }
+}
+
+/** Moves SQLite's log into the database's own file, wherever that is by now. @returns Whether all of it was. */
+function move(db: DatabaseSync): boolean {
+  try {
+    db.exec("PRAGMA wal_checkpoint(PASSIVE)");
+  } catch { /* it is seen at once what was not */ }
+  return countLog(db).unmoved === 0;
+}
+
+/** Pages in SQLite's log since it was begun, and of these, those that are not in the database's own file. */
+export function countLog(db: DatabaseSync): { readonly pages: number; readonly unmoved: number } {
+  try {
+    // NOOP only counts (SQLite 3.51).
+    const { log, checkpointed } = db.prepare("PRAGMA wal_checkpoint(NOOP)").get()!;
+    return { pages: Number(log), unmoved: Number(log) - Number(checkpointed) };
+  } catch {
+    return { pages: Infinity, unmoved: Infinity };
   }
 }

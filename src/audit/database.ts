@@ -13,14 +13,14 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import type { Bytes } from "../bytes.ts";
 import {
-  areSameFiles,
+  areTheSame,
   type DatabaseFiles,
   databaseFiles,
   fileAt,
   isAwayFromItsLog,
 } from "../database_files.ts";
 import { SecLlamaError } from "../errors.ts";
-import { HeldDatabase } from "../held_database.ts";
+import { countLog, HeldDatabase } from "../held_database.ts";
 import {
   anotherLog,
   damaged,
@@ -196,9 +196,8 @@ export class AuditDatabase implements Disposable {
    */
   #checkpoint(): void {
     try {
-      // How long the log's file is says nothing: SQLite begins it anew without cutting it. NOOP only counts (SQLite 3.51).
-      const counted = this.#held.statement("PRAGMA wal_checkpoint(NOOP)").get() as Row;
-      if (Number(counted["log"]) - Number(counted["checkpointed"]) < CHECKPOINT_PAGES) return;
+      // How long the log's file is says nothing: SQLite begins it anew without cutting it.
+      if (countLog(this.#held.db).unmoved < CHECKPOINT_PAGES) return;
       this.#held.db.exec("PRAGMA wal_checkpoint(PASSIVE)");
       this.#held.wrote();
     } catch { /* what it would have moved is safe where it is, and the next head tries again */ }
@@ -214,10 +213,8 @@ export class AuditDatabase implements Disposable {
     if (this.isInPlace) return;
     const there = databaseFiles(this.path);
     const known = this.#refused;
-    // Either file may have been put right in its place.
-    const isKnown = known?.files.walWritten === there.walWritten &&
-      areSameFiles(known.files, there);
-    if (isKnown) throw known.error;
+    // Either file may have been put right in its place, and given its old time.
+    if (known?.files.stamps === there.stamps && areTheSame(known.files, there)) throw known.error;
     try {
       this.#held.takeUp(there, (db) => {
         if (!takeUp(db, this.path, this.id)) throw anotherLog(this.path);
@@ -366,7 +363,7 @@ export class AuditDatabase implements Disposable {
 
   /** Closes the file. */
   [Symbol.dispose](): void {
-    this.#held.close();
+    this.#held[Symbol.dispose]();
   }
 
   #get(sql: string, ...values: (number | string)[]): Row | undefined {

@@ -18,6 +18,8 @@ import { type AuditLogOptions, AuditWriter } from "./writer.ts";
 
 /** A line waits at most so long for a signed head, ms. */
 const HEAD_MS = 1_000;
+/** After heads that failed; each try may look the file through. */
+const MOST_HEAD_MS = 60_000;
 /** Nor are there more lines than this without one; it bounds what the next process must check. */
 const HEAD_LINES = 1_000;
 
@@ -49,8 +51,11 @@ export class AuditLog {
   #failure: SecLlamaError | undefined;
   /** Of the last head. */
   #headFailure: SecLlamaError | undefined;
+  /** So many in a row. */
+  #headFailures = 0;
   #checking: Promise<void> | undefined;
   readonly #blocks: Blocks;
+  #closed = false;
   /** For the user: another log begins here than the one that this machine has seen; undefined: it does not. */
   readonly anew: string | undefined;
 
@@ -107,6 +112,7 @@ export class AuditLog {
    * @throws {SecLlamaError} `audit-failed`, `audit-broken`.
    */
   record(entry: AuditEntry): Promise<number> {
+    if (this.#closed) return Promise.reject(closedLog());
     const { promise, resolve, reject } = Promise.withResolvers<number>();
     this.#queue.push({ entry, resolve, reject });
     this.#writing ??= this.#drain();
@@ -160,13 +166,16 @@ export class AuditLog {
 
   /** Signs a head over all lines, if there are any since the last one. Where it cannot, it is tried again soon. @throws {SecLlamaError} */
   async sign(): Promise<void> {
+    if (this.#closed) throw closedLog();
     clearTimeout(this.#timer);
     this.#timer = undefined;
     try {
       await this.#writer.sign();
       this.#headFailure = undefined;
+      this.#headFailures = 0;
     } catch (error) {
       this.#headFailure = toSecLlamaError(error);
+      this.#headFailures++;
       this.#signLater();
       throw error;
     }
@@ -203,11 +212,13 @@ export class AuditLog {
 
   /** Writes what waits, signs a last head, and closes the file. */
   async close(): Promise<void> {
+    if (this.#closed) return;
     clearTimeout(this.#timer);
-    await this.#writing;
+    while (this.#writing !== undefined) await this.#writing;
     try {
       await this.sign();
     } finally {
+      this.#closed = true;
       clearTimeout(this.#timer);
       this.#writer[Symbol.dispose]();
       this.#db[Symbol.dispose]();
@@ -240,11 +251,11 @@ export class AuditLog {
   }
 
   #signLater(): void {
-    if (this.#timer !== undefined) return;
+    if (this.#timer !== undefined || this.#closed) return;
     this.#timer = setTimeout(() => {
       this.#timer = undefined;
       this.sign().catch(() => {}); // told by check(), and tried again
-    }, HEAD_MS);
+    }, Math.min(HEAD_MS * 2 ** this.#headFailures, MOST_HEAD_MS));
     Deno.unrefTimer(this.#timer);
   }
 }
@@ -270,6 +281,10 @@ function namesIn(head: Uint8Array): HeadNames | undefined {
   } catch {
     return undefined;
   }
+}
+
+function closedLog(): SecLlamaError {
+  return new SecLlamaError("audit-failed", "the audit log is closed: this program ends");
 }
 
 function noReceipt(): SecLlamaError {

@@ -373,3 +373,19 @@ Deno.test("audit: a head that cannot be signed is told, though lines can be writ
     await log.close();
     assert.deepEqual((await rig.verify()).problems, []);
   }));
+
+Deno.test("audit: a log that is closed stays closed, whoever records late", () =>
+  withLog(async (rig) => {
+    const log = await rig.open();
+    await log.record(exchange(1));
+    const late = log.record(exchange(2));
+    await log.close();
+    assert.equal(await late, 2);
+    for (const call of [() => log.record(exchange(3)), () => log.sign(), () => log.receipt("x")]) {
+      assert.equal(await code(call()), "audit-failed");
+    }
+    await log.close();
+    assert.equal((await rig.verify()).lines, 3);
+    assert.deepEqual((await rig.verify()).problems, []);
+    await (await rig.open()).close();
+  }));

@@ -1,6 +1,7 @@
 /** A log whose files are moved away, replaced, damaged and put back while it is written: what cannot be recorded is refused. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { SEED, seeded } from "../../tests/support/seeds.ts";
 import { SecLlamaError } from "../errors.ts";
 import { isYoungAt } from "../file_stamp.ts";
@@ -53,6 +54,77 @@ Deno.test("audit: while the files are away nothing is recorded; put back, moved 
     assert.deepEqual((await rig.verify()).problems, []);
     using db = AuditDatabase.read(rig.folder)!;
     assert.equal([...db.lines()].filter(({ text }) => text!.includes("key-rotated")).length, lines);
+  }));
+
+Deno.test("audit: files that come back one by one, with calls between, bring all lines along", () =>
+  withLog(async (rig) => {
+    const line = { event: "key-rotated" } as const;
+    const away = join(rig.folder, "away");
+    Deno.mkdirSync(away);
+    let lines = 0;
+    for (const isRead of [false, true]) {
+      for (const order of [["", "-wal"], ["-wal", ""], ["", "-shm", "-wal"]]) {
+        const log = await rig.open({ lookMs: 0 });
+        for (let i = 0; i < 3; i++) await log.record(line);
+        lines += 3;
+        // Whoever reads keeps SQLite's log from being moved into the file.
+        const reader = isRead ? new DatabaseSync(join(rig.folder, AUDIT_FILE)) : undefined;
+        reader?.exec("BEGIN; SELECT count(*) FROM lines");
+        await log.record(line);
+        lines++;
+        move(rig.folder, away);
+        assert.equal(await code(log.record(line)), "audit-failed");
+        for (const end of order) {
+          move(away, rig.folder, [end]);
+          const isWritten = await code(log.record(line));
+          assert.match(isWritten, /^(ok|audit-failed)$/, `${order} ${end}`);
+          if (isWritten === "ok") lines++;
+        }
+        reader?.close();
+        await log.check();
+        await log.record(line);
+        lines++;
+        await log.close();
+        assert.deepEqual((await rig.verify()).problems, [], `${order} ${isRead}`);
+        using db = AuditDatabase.read(rig.folder)!;
+        const there = [...db.lines()].filter(({ text }) => text!.includes("key-rotated"));
+        assert.equal(there.length, lines, `${order} ${isRead}`);
+      }
+    }
+  }));
+
+Deno.test("audit: a log that is closed while its file is damaged keeps what SQLite's log alone has", () =>
+  withLog(async (rig) => {
+    await rig.fill(100);
+    const at = join(rig.folder, AUDIT_FILE);
+    const db = AuditDatabase.open(rig.folder, 0);
+    const n = db.size();
+    const leaf = new Uint8Array(32);
+    await db.transaction(() => db.addLine({ n, leaf, tag: leaf, text: "late" }));
+    const whole = Deno.readFileSync(at);
+    Deno.writeFileSync(at, Uint8Array.from(whole, (byte, i) => i < 4_096 ? byte : 0xff));
+    assert.equal(await code(db.transaction(() => [...db.lines()])), "audit-broken");
+    db[Symbol.dispose]();
+    Deno.writeFileSync(at, whole);
+    using after = AuditDatabase.open(rig.folder);
+    assert.equal(after.line(n)?.text, "late");
+  }));
+
+Deno.test("audit: a file that was refused is taken up when it is put right with its old time", () =>
+  withLog(async (rig) => {
+    await rig.fill(100);
+    using db = AuditDatabase.open(rig.folder, 0);
+    const at = join(rig.folder, AUDIT_FILE);
+    const whole = Deno.readFileSync(at);
+    const put = (bytes: Uint8Array) => {
+      Deno.writeFileSync(at, bytes);
+      for (const end of ENDS) Deno.utimeSync(at + end, 1_000, 1_000);
+    };
+    put(Uint8Array.from(whole, (byte, i) => i < 4_096 ? byte : 0xff));
+    const use = () => db.transaction(() => db.lastHead());
+    for (let i = 0; i < 3; i++) assert.equal(await code(use()), "audit-broken");
+    put(whole);
+    await use();
   }));
 
 Deno.test("audit: where all files are away, who begins another log is told that this machine has seen one", () =>

@@ -289,7 +289,7 @@ export class Database implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.#held.close();
+    this.#held[Symbol.dispose]();
   }
 }
 

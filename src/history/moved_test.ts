@@ -81,6 +81,21 @@ Deno.test("history: what is written while its files are away is refused; moved o
         Deno.renameSync(join(away, "alone"), at);
         assert.equal((await history.list()).total, titles.length);
       }
+      // They come back one by one, and somebody asks in between.
+      for (const order of [["", "-wal", "-shm"], ["-shm", "-wal", ""], ["", "-wal"]]) {
+        each((from, to) => Deno.renameSync(from, to));
+        assert.equal(await code(history.create({ title: "lost" })), "history-io");
+        for (const end of order) {
+          Deno.renameSync(join(away, DATABASE_NAME + end), at + end);
+          const title = `with ${end} of ${order}`;
+          const answer = await code(history.create({ title }));
+          if (answer === "ok") titles.push(title);
+          else assert.equal(answer, "history-io", title);
+        }
+        await add(`after ${order}`);
+        const { conversations } = await history.list();
+        assert.deepEqual(conversations.map(({ title }) => title).sort(), titles.toSorted());
+      }
       // The log alone: nothing of it is lost.
       Deno.renameSync(`${at}-wal`, join(away, "wal"));
       await add("after its log was away");
