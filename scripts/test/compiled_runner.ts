@@ -2,6 +2,7 @@
  * The compiled runner in the tree of scripts/test/program.ts. Deno reads and parses a runner's bundle anew at each start, which is a
  * third of what a start costs; the compiled one, which is what people run, has it parsed. A run of all tests starts some hundreds.
  */
+import { timingSafeEqual } from "node:crypto";
 import { join } from "node:path";
 
 /** What the program's bundle says of its runner from source → and with a compiled one. */
@@ -42,6 +43,23 @@ export async function addCompiledRunner(
   return true;
 }
 
+/** Whether the tree has the runner and the attacker that were compiled last, or others. */
+export async function compiledRunnerOf(
+  program: string,
+  stage: string,
+): Promise<"this" | "another" | "none"> {
+  for (const name of FILES) {
+    const bytes = (path: string) => Deno.readFile(path).catch(() => undefined);
+    const [here, last] = await Promise.all([
+      bytes(join(program, "build", name)),
+      bytes(join(stage, name)),
+    ]);
+    if (here === undefined) return "none";
+    if (last === undefined || !isEqual(here, last)) return "another";
+  }
+  return "this";
+}
+
 async function changedPieces(folder: string): Promise<Map<string, string>> {
   const changed = new Map<string, string>();
   for (const [known, other] of TEXTS) {
@@ -60,5 +78,5 @@ async function changedPieces(folder: string): Promise<Map<string, string>> {
 }
 
 function isEqual(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((byte, i) => byte === b[i]);
+  return a.length === b.length && timingSafeEqual(a, b);
 }

@@ -10,7 +10,7 @@
 import { dirname, join } from "node:path";
 import { bundlePieces, WORKERS } from "../bundle_pieces.ts";
 import { newest, PROGRAM_SOURCES } from "../newest.ts";
-import { addCompiledRunner } from "./compiled_runner.ts";
+import { addCompiledRunner, compiledRunnerOf } from "./compiled_runner.ts";
 
 const ROOT = new URL("../../", import.meta.url).pathname;
 const PROGRAM = join(ROOT, "build/test/program");
@@ -69,11 +69,10 @@ const STAGE = join(ROOT, "build/stage");
 
 if (import.meta.main) {
   if (Deno.args.includes("--compiled-runner")) {
-    const has = await Deno.stat(join(PROGRAM, "build/secllama-runner")).then(
-      () => true,
-      () => false,
-    );
-    if (!has && !await addCompiledRunner(PROGRAM, STAGE, PIECES)) {
+    const has = await compiledRunnerOf(PROGRAM, STAGE);
+    // Of what it is made is not in its bundle alone: its permissions, and what Deno it has in it.
+    if (has === "another") await makeProgram();
+    if (has !== "this" && !await addCompiledRunner(PROGRAM, STAGE, PIECES)) {
       console.log("note: tests start the runner's bundle: no compiled one is of this source");
     }
   } else if (!(Deno.args.includes("--if-changed") && await isCurrent())) await makeProgram();

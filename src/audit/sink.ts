@@ -63,7 +63,10 @@ export class SinkPosition {
 
   /** Notes it. */
   async keep(next: number): Promise<void> {
-    const text = JSON.stringify({ log: this.#log(), next }) + "\n";
+    const log = this.#log();
+    // Away for now: its place is still of it.
+    if (log === "") throw notThere(join(this.#dataDir, AUDIT_FILE));
+    const text = JSON.stringify({ log, next }) + "\n";
     await writeFileAtomically(this.#path, utf8(text));
     this.#next = next;
   }

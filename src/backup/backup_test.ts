@@ -11,6 +11,7 @@ import { newKdf } from "../keys/stores/envelope.ts";
 import { MemoryStore } from "../keys/stores/testing_memory.ts";
 import { code, managerAt, withFolder } from "../keys/testing.ts";
 import { ensureHostId } from "../keys/host_id.ts";
+import { countHistory } from "../history/remove.ts";
 import { makeBackup } from "./make.ts";
 import { restoreBySteps } from "./restore.ts";
 
@@ -42,7 +43,7 @@ async function filled(dataDir: string): Promise<Host> {
   await manager.clients().add("laptop");
   await Deno.mkdir(join(dataDir, "history"));
   await Deno.writeTextFile(join(dataDir, "history", "index.bin"), "x".repeat(3_000_000));
-  for (const left of [".DS_Store", "history.lock", "key.json.tmp", "history.db-wal", "a b"]) {
+  for (const left of [".DS_Store", "history.lock", "key.json.tmp", "history.db-shm", "a b"]) {
     await Deno.writeTextFile(join(dataDir, "history", left), "not ours, or not for long");
   }
   await new PairingStore(dataDir, made.store).add("lab", "https://lab.example/", PAIRING);
@@ -127,6 +128,27 @@ Deno.test("backup: keys that change while it is made are no backup", () =>
     const second = await host(join(folder, "second"));
     await restore(second, path);
     await isWhole(second);
+  }));
+
+Deno.test("backup: of a database that was moved away or emptied under its log none is made, and the log stays", () =>
+  withFolder(async (folder) => {
+    const made = await filled(join(folder, "host"));
+    const path = join(folder, "host.backup");
+    const history = join(made.dataDir, "history/history.db");
+    for (const db of [join(made.dataDir, "audit.db"), history]) {
+      const before = await Deno.readFile(db).catch(() => undefined);
+      for (const left of [new Uint8Array(), undefined]) {
+        if (left === undefined) await Deno.remove(db);
+        else await Deno.writeFile(db, left);
+        await Deno.writeTextFile(`${db}-wal`, "lines that are nowhere else");
+        assert.equal(await code(backUp(made, path)), "key-io");
+        if (db === history) countHistory(made.dataDir);
+        assert.equal(await Deno.readTextFile(`${db}-wal`), "lines that are nowhere else");
+      }
+      await Deno.remove(`${db}-wal`);
+      if (before !== undefined) await Deno.writeFile(db, before);
+    }
+    await backUp(made, path);
   }));
 
 Deno.test("backup: pairings come back into another kind of store; without their keys they are named, and no more", () =>
@@ -235,6 +257,11 @@ Deno.test("backup: beside a host whose keys are in the same store, a restore int
     assert.match(error.message, /of generation 2/);
     assert.match(error.hint, /--replace/);
     await isWhole(first);
+    // One that is damaged is one that is there.
+    const head = await store.get("head");
+    await store.put("head", utf8("sl1h:damaged"));
+    assert.equal(await code(restore(second, path)), "key-already-initialised");
+    await store.put("head", head!);
     const done = await restore(second, path, { replace: true });
     assert.match(done.superseded.join(), /^keys of generation 3 in the key store$/);
     await isWhole(second);

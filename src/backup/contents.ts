@@ -1,6 +1,8 @@
 /** What of a data folder belongs in a backup, and a copy of it that no writer changes. */
 import { join } from "node:path";
 import { backup, DatabaseSync } from "node:sqlite";
+import { isAwayFromItsLog } from "../database_files.ts";
+import { SecLlamaError } from "../errors.ts";
 import { ioError } from "../keys/keyset/manifest_file.ts";
 
 /** Of the data folder itself. Not: models, which are large and can be had again; locks; what says that a process runs. */
@@ -24,6 +26,19 @@ export async function contentsOf(folder: string): Promise<string[]> {
     }
   }
   return names.sort();
+}
+
+/** A backup without what SQLite's log alone has would be one of less than there is. @throws {SecLlamaError} `key-io`. */
+export async function mustBeWhole(folder: string): Promise<void> {
+  for (const place of [folder, join(folder, FOLDER)]) {
+    for (const { name } of await entries(place)) {
+      const path = join(place, name.replace(/-wal$/, ""));
+      if (!name.endsWith(".db-wal") || !isAwayFromItsLog(path)) continue;
+      throw new SecLlamaError("key-io", `${path} was moved away or emptied, and its log was not`, {
+        hint: "put it back, or move the log away, too; then try again",
+      });
+    }
+  }
 }
 
 /** Whether a backup may name a file so. */

@@ -10,7 +10,7 @@ import { ioError, type ManifestFile } from "../keys/keyset/manifest_file.ts";
 import type { KdfParameters } from "../keys/stores/envelope.ts";
 import { VERSION } from "../version.ts";
 import { SealedWriter } from "./container.ts";
-import { contentsOf, snapshot } from "./contents.ts";
+import { contentsOf, mustBeWhole, snapshot } from "./contents.ts";
 
 /** Bytes of a file that are read at once. */
 const CHUNK = 1 << 18;
@@ -122,6 +122,7 @@ async function removeStale(dataDir: string): Promise<void> {
 }
 
 async function collect(staging: string, dataDir: string, what: ToBackUp): Promise<Index> {
+  await mustBeWhole(dataDir);
   const names = await contentsOf(dataDir);
   for (const name of names) await snapshot(join(dataDir, name), join(staging, fileName(name)));
   if (what.keys.gen !== null) {

@@ -12,7 +12,7 @@ export function saidHeads(
 ): (before: string | undefined) => Pick<HostReport, "audit" | "auditSince"> {
   let last: Pick<HostReport, "audit" | "auditSince"> = {};
   return (before) => {
-    const head = headSince(decoded(last.audit ?? before));
+    const head = attempted(() => headSince(decoded(last.audit ?? before)));
     if (head === undefined) return {};
     const said = toBase64Url(head.cose);
     // While it is the same one, it is said in the same words: who missed them hears them again.
@@ -21,6 +21,15 @@ export function saidHeads(
       { size: head.since.size, path: head.since.path.map((hash) => toBase64Url(hash)) };
     return last = { audit: said, ...(since === undefined ? {} : { auditSince: since }) };
   };
+}
+
+/** A host whose log is away and that may serve without is still there, and says so. */
+function attempted<T>(act: () => T): T | undefined {
+  try {
+    return act();
+  } catch {
+    return undefined;
+  }
 }
 
 /** What came from a store may be anything. */

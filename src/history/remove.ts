@@ -1,6 +1,7 @@
 /** What can be done with a history that nothing opens: count it, and take it away. */
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
+import { isAwayFromItsLog } from "../database_files.ts";
 import { DATABASE_NAME, historyFolder } from "./folder.ts";
 import { refuseWriter } from "./database.ts";
 
@@ -13,6 +14,8 @@ export function countHistory(
 ): { readonly conversations: number; readonly bytes: number } | undefined {
   const path = join(historyFolder(dataDir), DATABASE_NAME);
   try {
+    // SQLite would remove the log of one that was emptied.
+    if (isAwayFromItsLog(path)) return undefined;
     const bytes = Deno.statSync(path).size;
     using db = new DatabaseSync(path, { readOnly: true, timeout: 2_000 });
     const { n } = db.prepare("SELECT COUNT(*) AS n FROM conversations").get() as { n: number };

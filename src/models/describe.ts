@@ -7,6 +7,7 @@ import type { GgufHeader } from "./gguf.ts";
 import { badModel } from "./gguf_reader.ts";
 import { kvBytesPerToken } from "./kv_size.ts";
 import { FILE_TYPES, VALUE } from "./gguf_types.ts";
+import { plural } from "../plural.ts";
 import { SecLlamaError } from "../errors.ts";
 import { HINTS } from "../hints.ts";
 import { templateAbilities } from "../templates/mod.ts";
@@ -153,7 +154,7 @@ export function checkDraft(draft: GgufHeader, model: GgufHeader): void {
     return;
   }
   throw refused(
-    `the draft model has another vocabulary: ${count(draft)} tokens, the model has ${count(model)}`,
+    `the draft model has another vocabulary: ${plural(count(draft), "token")}, not ${count(model)}`,
     "give a smaller model of the same family",
   );
 }

@@ -7,7 +7,7 @@ import { estimateDraft } from "./memory.ts";
 import type { ModelStarterOptions } from "./start_model.ts";
 
 /** A model that guesses tokens ahead for another one. */
-export interface Draft {
+interface Draft {
   /** `sha256:…` */
   readonly digest: string;
   /** Of its file. */

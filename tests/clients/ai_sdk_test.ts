@@ -1,4 +1,5 @@
 /** npm `ai` with ai-sdk-ollama, ollama-ai-provider-v2 and @ai-sdk/openai, unmodified. */
+// It has an isolate of its own: ./testing.ts holds every answer of fetch, which others are to do without.
 import assert from "node:assert/strict";
 import { createOpenAI } from "@ai-sdk/openai";
 import {

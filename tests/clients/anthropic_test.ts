@@ -1,4 +1,5 @@
 /** npm `@anthropic-ai/sdk`, unmodified: messages, streams and token counts. */
+// It has an isolate of its own: ./testing.ts holds every answer of fetch, which others are to do without.
 import assert from "node:assert/strict";
 import Anthropic from "@anthropic-ai/sdk";
 import { betaZodTool } from "@anthropic-ai/sdk/helpers/beta/zod";

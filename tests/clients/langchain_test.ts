@@ -1,4 +1,5 @@
 /** npm `@langchain/ollama` and `@langchain/openai`, unmodified: invoke, stream, structured output, tools, embeddings, abort. */
+// It has an isolate of its own: ./testing.ts holds every answer of fetch, which others are to do without.
 import assert from "node:assert/strict";
 import type { BaseChatModel } from "@langchain/core/language_models/chat_models";
 import type { AIMessage, AIMessageChunk, BaseMessageLike } from "@langchain/core/messages";

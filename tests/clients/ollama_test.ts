@@ -1,4 +1,5 @@
 /** npm `ollama`, unmodified: every call it has for inference. */
+// It has an isolate of its own: ./testing.ts holds every answer of fetch, which others are to do without.
 import assert from "node:assert/strict";
 import { type Message, Ollama } from "ollama";
 import { startServe } from "../support/serve.ts";

@@ -1,4 +1,5 @@
 /** npm `openai`, unmodified: chat, completions, embeddings and responses, with its stream helpers. */
+// It has an isolate of its own: ./testing.ts holds every answer of fetch, which others are to do without.
 import assert from "node:assert/strict";
 import OpenAI from "openai";
 import { zodResponseFormat, zodTextFormat } from "openai/helpers/zod";

@@ -1,7 +1,7 @@
 /** A keyset that comes back from a backup: its keys into the store of this machine, its manifest signed anew for that. */
 import type { Bytes } from "../../bytes.ts";
 import { utf8 } from "../../bytes.ts";
-import { SecLlamaError } from "../../errors.ts";
+import { SecLlamaError, toSecLlamaError } from "../../errors.ts";
 import type { KeyStore } from "../stores/store.ts";
 import { SecretMap } from "../../secret.ts";
 import { parseClientList } from "../clients/client_list.ts";
@@ -27,7 +27,7 @@ export interface CheckedKeyset extends Disposable {
   readonly active: string;
   /** How many pairings with gateways come with it. */
   readonly pairings: number;
-  /** The generation that the store has keys of already; undefined: none, or what says it cannot be read. */
+  /** The generation that the store has keys of already; 0: what says it is damaged; undefined: none. */
   generationIn(store: KeyStore): Promise<number | undefined>;
   /**
    * Puts it in the place of whatever is there, with a generation above both. Keys that the store has besides stay in it. The caller
@@ -57,7 +57,12 @@ export async function checkKeyset(
       active,
       pairings: pairings.size,
       async generationIn(store) {
-        return (await readHead(store).catch(() => null))?.gen;
+        try {
+          return (await readHead(store))?.gen;
+        } catch (error) {
+          // There is something, and a host may live by it.
+          return toSecLlamaError(error).code === "key-corrupt" ? 0 : undefined;
+        }
       },
       async put(place) {
         const { store, profile } = place;
