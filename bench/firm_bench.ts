@@ -202,7 +202,7 @@ async function benchMetrics(): Promise<void> {
     isolation: { level: "strict" },
   }));
   const measured = {
-    supervisor: { loaded: () => loaded, waiting: 0, paired: CLIENTS },
+    supervisor: { loaded: () => loaded, waiting: 0, keys: { paired: CLIENTS } },
     models: { list: () => [] },
     keys: { active: { createdMs: 0 }, changes: () => "" },
     activity: { startedMs: 0 },

@@ -124,17 +124,18 @@ async function gateway(label = "", psk: Uint8Array = randomBytes(32), hid?: stri
     }),
   };
   const supervisor = {
-    knowsPskId: () => Promise.resolve(true),
-    giveKey() {},
-    attest(_: unknown, id: string, { model, challenge }: { model: string; challenge: string }) {
-      const { gen, attest } = host.word(id, { model, challenge: fromHex(challenge) });
-      return { gen, attest: toHex(attest) };
+    keys: {
+      shared: false,
+      knows: () => Promise.resolve(true),
+      give() {},
+      attest(_: unknown, id: string, { model, challenge }: { model: string; challenge: string }) {
+        const { gen, attest } = host.word(id, { model, challenge: fromHex(challenge) });
+        return { gen, attest: toHex(attest) };
+      },
     },
     acquire: () => Promise.resolve({ model, waitedMs: 0 }),
     byRecipient: () => model,
     dropReplaced: () => Promise.resolve(),
-    refreshIfChanged: () => Promise.resolve(),
-    shared: () => false,
   };
   const app = new Hono<ManagementEnv>();
   const context = { supervisor, limits: noLimits(), config: { hostLabel: label } };

@@ -25,7 +25,7 @@ export function openLimits(o: {
     /** Whether a role sets an amount. */
     readonly hasAmounts: boolean;
     /** Why the list of clients and roles did not verify; undefined: it did. */
-    readonly clientsProblem: SecLlamaError | undefined;
+    readonly problem: SecLlamaError | undefined;
   };
   readonly logger: Logger;
   readonly shutdown: Shutdown;
@@ -53,7 +53,7 @@ export function openLimits(o: {
   return {
     limits,
     checkClients() {
-      if (o.book.clientsProblem !== undefined) throw o.book.clientsProblem;
+      if (o.book.problem !== undefined) throw o.book.problem;
       apps.check();
     },
     checkCounts() {

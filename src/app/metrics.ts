@@ -186,7 +186,10 @@ export class Metrics implements GatewayAudit {
           Math.min,
         ),
       ),
-      ...gauge("secllama_clients_paired", "Machines that are paired.", [[{}, supervisor.paired]]),
+      ...gauge("secllama_clients_paired", "Machines that are paired.", [[
+        {},
+        supervisor.keys.paired,
+      ]]),
       ...gauge(
         "secllama_key_age_seconds",
         "Age of the active key, where it is known.",

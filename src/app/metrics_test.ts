@@ -9,7 +9,7 @@ Deno.test("metrics: a model that is loaded anew while one of its name ends has o
   loaded.push(model("a", 4, "strict"));
   const text = await new Metrics(undefined).text(
     {
-      supervisor: { loaded: () => loaded, waiting: 0, paired: 0 },
+      supervisor: { loaded: () => loaded, waiting: 0, keys: { paired: 0 } },
       models: { list: () => Promise.resolve([]) },
       keys: { active: { createdMs: null }, changes: () => Promise.resolve("") },
       activity: { startedMs: 0 },

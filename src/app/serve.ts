@@ -129,7 +129,7 @@ export async function startServe(options: ServeOptions): Promise<RunningServe> {
       });
     const limits = openLimits({
       dataDir,
-      book: supervisor,
+      book: supervisor.keys,
       logger,
       shutdown,
       audit: metrics ?? audit,

@@ -53,10 +53,10 @@ export function makeGatewayApp(context: GatewayContext): Hono<ManagementEnv> {
   app.use("*", crossOrigin(config.allowedOrigins));
   const gate = new ProofGate({
     nonces: new Nonces(PROOF_NONCES),
-    proofKey: (id) => context.supervisor.proofKey(id),
+    proofKey: (id) => context.supervisor.keys.proofKey(id),
     onProven(id) {
       context.activity.came(id);
-      context.supervisor.proven(id);
+      context.supervisor.keys.confirm(id);
     },
     required: context.remote,
     label: () => labelOf(context),

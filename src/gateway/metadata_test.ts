@@ -18,8 +18,7 @@ Deno.test("ps: whose loads are shown, and who may stop models, is by a key that 
   const waits: string[] = [];
   const context = contextOf({
     supervisor: {
-      mayStop: () => true,
-      isKnown: () => true,
+      keys: { may: () => true, has: () => true },
       loaded: () => [row("demo", 1)],
       awaited: (client: string) => (waits.push(client), []),
     },
@@ -50,11 +49,7 @@ Deno.test("fleet: what a host says of its models spoils no list, and only the fl
   );
   let isFleets = true;
   const context = contextOf({
-    supervisor: {
-      mayStop: () => false,
-      isKnown: () => true,
-      awaited: () => [],
-    },
+    supervisor: { keys: { may: () => false, has: () => true }, awaited: () => [] },
     models: {
       list: () => Promise.resolve([]),
       resolve: (name: string) => Promise.reject(new SecLlamaError("model-not-found", name)),

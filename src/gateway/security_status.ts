@@ -128,10 +128,10 @@ export function securityStatus(context: GatewayContext): SecurityStatus {
 
 function clientsOf({ activity, supervisor }: GatewayContext): SecurityStatus["clients"] {
   return {
-    paired: supervisor.paired,
+    paired: supervisor.keys.paired,
     seen: activity.clients().map(({ id, lastSeenMs }) => ({
       id: id.slice(0, 8),
-      name: supervisor.clientName(id) ?? "revoked",
+      name: supervisor.keys.clientName(id) ?? "revoked",
       last_seen_ms: lastSeenMs,
     })),
   };

@@ -26,11 +26,13 @@ async function sharesOf(asked: readonly { pskId: string; party: string }[]): Pro
     config: loadConfig({ env: {} }),
     supervisor: {
       loaded: () => [],
-      shared: true,
-      knowsPskId: (id: string) => Promise.resolve(id === KNOWN),
+      keys: {
+        shared: true,
+        knows: (id: string) => Promise.resolve(id === KNOWN),
+        give: () => {},
+      },
       dropReplaced: () => Promise.resolve(),
       byRecipient: () => model,
-      giveKey: () => {},
     },
     limits: noLimits(),
     logger: silentLogger,

@@ -33,15 +33,21 @@ export function proofOf(request: ProvenRequest, psk: Uint8Array = PAIRED.psk): s
 
 /** What a gateway has of which nothing is loaded and that knows that client; what a test asks of it besides is given. */
 export function contextOf(
-  { supervisor, ...more }: { readonly supervisor?: object; readonly [part: string]: unknown },
+  { supervisor: { keys, ...supervisor } = {}, ...more }: {
+    readonly supervisor?: { readonly keys?: object; readonly [part: string]: unknown };
+    readonly [part: string]: unknown;
+  },
 ): GatewayContext {
   const { psk, hid } = PAIRED;
   return {
     config: loadConfig({ env: {} }),
     supervisor: {
       loaded: () => [],
-      proven: () => {},
-      proofKey: () => Promise.resolve({ hid, key: deriveProofKey(deriveHostPsk(psk, hid)) }),
+      keys: {
+        confirm: () => {},
+        proofKey: () => Promise.resolve({ hid, key: deriveProofKey(deriveHostPsk(psk, hid)) }),
+        ...keys,
+      },
       ...supervisor,
     },
     logger: silentLogger,

@@ -35,7 +35,7 @@ export interface KeyReceiver {
 }
 
 /** What goes into a key document from the host. */
-export interface HostWord {
+interface HostWord {
   readonly gen: number;
   /** Hexadecimal. */
   readonly attest: string;
@@ -78,9 +78,14 @@ export class KeyFeed {
     Deno.unrefTimer(this.#timer as unknown as number);
   }
 
-  /** How many may come: this machine's own clients and the paired ones. */
-  get holders(): number {
-    return this.#ring?.holders ?? 0;
+  /** Whether there is more than one client: this machine's own, and those that are paired. */
+  get shared(): boolean {
+    return this.paired > 0;
+  }
+
+  /** How many machines are paired, by the keys as they were read last. */
+  get paired(): number {
+    return Math.max(0, (this.#ring?.holders ?? 0) - 1);
   }
 
   /** Whether somebody may come under this psk_id, without a look into the key store. */

@@ -3,14 +3,14 @@
  * runner at the next request, unloads the idle, and passes key changes on. Does not see a request's content.
  */
 import { SecLlamaError, toSecLlamaError } from "../errors.ts";
-import type { KeyFacts, PairedClient, Role } from "../keys/mod.ts";
+import type { KeyFacts } from "../keys/mod.ts";
 import { label, type LogFields } from "../log.ts";
 import { joinsMessages } from "../models/capabilities.ts";
 import type { ResolvedModel } from "../models/store.ts";
 import { Admission, type Occupant } from "./admission.ts";
 import { ApprovedModels, modelLabels } from "./approved_models.ts";
 import type { GpuChoice } from "./gpu.ts";
-import { type FedKeys, type HostWord, KeyFeed } from "./key_feed.ts";
+import { type FedKeys, KeyFeed } from "./key_feed.ts";
 import { BUSY_TEXT } from "../api/texts.ts";
 import { Pot } from "../shares.ts";
 import { loadSize } from "./load_size.ts";
@@ -63,6 +63,8 @@ interface Asker {
 }
 
 export class Supervisor {
+  /** Who may come, and their keys on their way to the runners. */
+  readonly keys: KeyFeed;
   readonly #options: SupervisorOptions;
   readonly #loaded = new Map<string, LoadedModel>();
   /** Take no more requests, and go when what they work on is done. */
@@ -71,7 +73,6 @@ export class Supervisor {
   readonly #admission: Admission;
   /** Bytes that all models together may take, of which so many are taken. */
   readonly #budget: (takenBytes: number) => number;
-  readonly #keyFeed: KeyFeed;
   readonly #starter: ModelStarter;
   readonly #stands = new LoadStands();
   readonly #approved: ApprovedModels;
@@ -88,7 +89,7 @@ export class Supervisor {
       sandbox: options.sandbox,
       onRefused: (fields) => options.audit?.("model-refused", fields),
     });
-    this.#keyFeed = new KeyFeed({
+    this.keys = new KeyFeed({
       keys: options.keys,
       receivers: () => this.loaded().map(({ runner }) => runner),
       logger: options.logger,
@@ -130,16 +131,6 @@ export class Supervisor {
       const waits = clients.includes(client) || watchers.includes(client);
       return (waits ? this.#stands.get(name) : undefined) ?? [];
     });
-  }
-
-  /** Whether somebody may come under this psk_id, as far as it was read. */
-  isKnown(pskId: string): boolean {
-    return this.#keyFeed.has(pskId);
-  }
-
-  /** Whether there is more than one client. */
-  get shared(): boolean {
-    return this.#keyFeed.holders > 1;
   }
 
   /** The loaded model that owns this recipient key; one that is leaving, for a client that was promised it. */
@@ -215,70 +206,6 @@ export class Supervisor {
     return { model: await loading.done, waitedMs: performance.now() - started };
   }
 
-  /** Whether a client may come under this id, as the keys are now: what changed meanwhile is read first. */
-  knowsPskId(id: string, fresh?: boolean): Promise<boolean> {
-    return this.#keyFeed.knows(id, fresh);
-  }
-
-  /** How many machines are paired, by the keys as they were read last. */
-  get paired(): number {
-    return Math.max(0, this.#keyFeed.holders - 1);
-  }
-
-  /** See {@link KeyFeed.clientName}. */
-  clientName(id: string): string | undefined {
-    return this.#keyFeed.clientName(id);
-  }
-
-  /** The paired client of this id. */
-  client(id: string): PairedClient | undefined {
-    return this.#keyFeed.client(id);
-  }
-
-  /** The role of this name, or the one for those without. */
-  role(name?: string): Role | undefined {
-    return this.#keyFeed.role(name);
-  }
-
-  /** See {@link KeyFeed.hasAmounts}. */
-  get hasAmounts(): boolean {
-    return this.#keyFeed.hasAmounts;
-  }
-
-  /** Why the list of clients did not verify when it was read last; undefined: it did. */
-  get clientsProblem(): SecLlamaError | undefined {
-    return this.#keyFeed.problem;
-  }
-
-  /** Whether the holder of this psk_id may have models unloaded. */
-  mayStop(id: string): boolean {
-    return this.#keyFeed.may(id, "stop");
-  }
-
-  /** See {@link KeyFeed.proofKey}. */
-  proofKey(id: string): Promise<{ hid: Uint8Array; key: Uint8Array } | undefined> {
-    return this.#keyFeed.proofKey(id);
-  }
-
-  /** A client has proved that it holds the key `id`. */
-  proven(id: string): void {
-    this.#keyFeed.confirm(id);
-  }
-
-  /** Gives the model's runner the key of `id`, before an exchange of this client is opened. */
-  giveKey(model: LoadedModel, id: string): void {
-    this.#keyFeed.give(model.runner, id);
-  }
-
-  /** The host's word to `id` for a key document of this model's runner. @param challenge Hexadecimal. */
-  attest(
-    model: LoadedModel,
-    id: string,
-    what: { model: string; challenge: string },
-  ): HostWord | undefined {
-    return this.#keyFeed.attest(model.runner, id, what);
-  }
-
   /** Ends a model's runner at once, with whatever it works on. */
   async unload(name: string): Promise<boolean> {
     const model = this.#loaded.get(name);
@@ -291,7 +218,7 @@ export class Supervisor {
   /** Ends every runner. */
   async stop(): Promise<void> {
     this.#stopped = true;
-    this.#keyFeed.stop();
+    this.keys.stop();
     this.#admission.stop();
     await Promise.allSettled([...this.#loading.values()].map(({ done }) => done));
     await Promise.all(
@@ -414,7 +341,7 @@ export class Supervisor {
     return {
       loaded: () => this.loaded(),
       stopped: () => this.#stopped,
-      mayStop: (id) => this.mayStop(id),
+      mayStop: (id) => this.keys.may(id, "stop"),
       ready: (model) => void this.#loaded.set(model.name, model),
       died: leave,
       leaving: (model) => {

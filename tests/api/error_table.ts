@@ -188,8 +188,10 @@ export async function withWorld(
         if (world.gatewayFault) throw world.gatewayFault;
         return [];
       },
-      knowsPskId: () => Promise.resolve(true),
-      proofKey: () => Promise.resolve(undefined),
+      keys: {
+        knows: () => Promise.resolve(true),
+        proofKey: () => Promise.resolve(undefined),
+      },
       acquire: (name: string) => models.resolve(name),
       dropReplaced: () => Promise.resolve(),
       byRecipient: () => undefined,

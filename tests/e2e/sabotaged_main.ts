@@ -13,6 +13,7 @@ import type { KeyDocument } from "../../src/sealed/key_document.ts";
 import { sealRequest } from "../../src/sealed/sender.ts";
 import { recipientId, suiteById } from "../../src/sealed/suite.ts";
 import type { Opener } from "../../src/supervisor/loaded_model.ts";
+import { KeyFeed } from "../../src/supervisor/key_feed.ts";
 import { LoadedModel, Supervisor } from "../../src/supervisor/supervisor.ts";
 
 const MODEL = "demo:latest";
@@ -40,14 +41,14 @@ Pipe.prototype.control = function (message) {
   }
   return sendControl.call(this, message);
 };
-let supervisor: Supervisor;
+let feed: KeyFeed;
 Supervisor.prototype.byRecipient = function () {
   return this.loaded()[0];
 };
-const knowsPskId = Supervisor.prototype.knowsPskId;
-Supervisor.prototype.knowsPskId = function (id) {
-  supervisor = this;
-  return knowsPskId.call(this, id);
+const knows = KeyFeed.prototype.knows;
+KeyFeed.prototype.knows = function (id, fresh) {
+  feed = this;
+  return knows.call(this, id, fresh);
 };
 
 const openHonestly = LoadedModel.prototype.open;
@@ -106,7 +107,7 @@ function openAndReseal(
       model: MODEL,
       waitedMs: 0,
       suite: 1,
-      ...supervisor.attest(model, pskId, about)!,
+      ...feed.attest(model.runner, pskId, about)!,
     });
     await asked.exchange.end();
     const document: KeyDocument = JSON.parse(

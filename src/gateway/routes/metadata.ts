@@ -31,7 +31,7 @@ export function metadataRoutes(app: Hono<ManagementEnv>, context: GatewayContext
 
   app.get(ROUTES.ps.path, async (c) => {
     const asker = c.get("proven");
-    if (asker !== undefined && supervisor.mayStop(asker)) c.header(MAY_HEADER, "stop");
+    if (asker !== undefined && supervisor.keys.may(asker, "stop")) c.header(MAY_HEADER, "stop");
     const others = othersFor(context, asker).flatMap(({ label, loaded }) =>
       loaded.map((row) => ({ ...row, host: label }))
     );
@@ -131,7 +131,7 @@ function othersFor(context: GatewayContext, asker: string | undefined) {
 /** Whether who asks is one of the fleet's clients. */
 function isOfFleet({ fleet, supervisor }: GatewayContext, asker: string | undefined): boolean {
   return fleet !== undefined && asker !== undefined && isClientOf(fleet, asker) &&
-    supervisor.isKnown(asker);
+    supervisor.keys.has(asker);
 }
 
 /** Rows of `/api/tags` of models that only other hosts of the fleet have. */

@@ -64,7 +64,7 @@ async function keyDocument(
     });
   }
   // A key id that nobody holds must not make a model load.
-  if (!await context.supervisor.knowsPskId(id)) {
+  if (!await context.supervisor.keys.knows(id)) {
     throw silence(context.fleet, id) ?? new SecLlamaError("auth", "authentication failed");
   }
   // No model is loaded for an exchange that could not be recorded.
@@ -77,13 +77,13 @@ async function keyDocument(
   if (other !== undefined) return other;
   const client = shareOf(env, id);
   const { model, waitedMs } = await supervisor.acquire(asked, { client, contextLength });
-  const word = supervisor.attest(model, id, { model: canonical, challenge: c! });
+  const word = supervisor.keys.attest(model.runner, id, { model: canonical, challenge: c! });
   // Gone while the model was loaded.
   if (word === undefined) throw new SecLlamaError("auth", "authentication failed");
-  supervisor.giveKey(model, id);
+  supervisor.keys.give(model.runner, id);
   const { exchange, ...on } = model.open(
     { kind: "key", id, c: c!, model: canonical, waitedMs, suite, ...word },
-    { client, shared: supervisor.shared },
+    { client, shared: supervisor.keys.shared },
   );
   const answer = await relay(exchange, {
     kind: "key",
@@ -144,7 +144,7 @@ async function sealedRequest(
       // By this, a client that was revoked just now finds its key gone from the runner.
       // A program's role may have been changed, too.
       const fresh = request.headers.has(APP_HEADER);
-      const isKnown = await context.supervisor.knowsPskId(header.pskId, fresh);
+      const isKnown = await context.supervisor.keys.knows(header.pskId, fresh);
       const silent = isKnown ? undefined : silence(context.fleet, header.pskId);
       if (silent !== undefined) {
         void reader.cancel().catch(() => {});
@@ -202,10 +202,10 @@ async function admitted(context: GatewayContext, o: {
   const { ticket, fields, terms } = admission;
   let unfollow = () => {};
   try {
-    context.supervisor.giveKey(model, pskId);
+    context.supervisor.keys.give(model.runner, pskId);
     const { exchange, arrived, done } = model.open(
       { kind: "sealed", ...(terms === undefined ? {} : { terms }) },
-      { client, shared: context.supervisor.shared },
+      { client, shared: context.supervisor.keys.shared },
     );
     unfollow = admission.follow((error) => exchange.cancel(error.code, error));
     const used = countUsed(context, model, exchange, terms, (tokens) => ticket?.used(tokens));
