@@ -11,6 +11,7 @@ import {
   LAST_WORDS_MS,
   parseToRunner,
 } from "../src/api/pipe_messages.ts";
+import { settlesWithin } from "../src/pause.ts";
 import { permissionStates } from "../src/permissions.ts";
 import { Pipe } from "../src/pipe/pipe.ts";
 import { makeApi } from "./api/mod.ts";
@@ -49,14 +50,11 @@ const under = new Set<Promise<void>>();
 async function afterLastWords(): Promise<never> {
   const error = new SecLlamaError("runner-died", "the model's engine ended");
   send({ t: "failed", code: error.code, message: error.message });
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise((resolve) => timer = setTimeout(resolve, LAST_WORDS_MS));
   // What was in the pipe before the gateway knew comes, too.
   const told = (async () => {
     do await Promise.allSettled(under); while (under.size > 0);
   })();
-  await Promise.race([told, late]);
-  clearTimeout(timer);
+  await settlesWithin(told, LAST_WORDS_MS);
   fatal(error);
 }
 

@@ -7,6 +7,7 @@
  * 25 ms they hid nothing more, for a quarter more bytes and an end up to an eighth later.
  */
 import { type Bytes, concat } from "../src/bytes.ts";
+import { settlesWithin } from "../src/pause.ts";
 import type { ReplySealer } from "../src/sealed/reply_sealer.ts";
 
 export interface Pacing {
@@ -62,7 +63,7 @@ export async function sendReply(
   };
   try {
     const first = pieces.next();
-    if (!await comesWithin(first, HEAD_WAIT_MS)) await send(pending);
+    if (!await settlesWithin(first, HEAD_WAIT_MS)) await send(pending);
     for (let next = await first; !next.done; next = await pieces.next()) {
       const { piece, last } = next.value;
       await send(concat(pending, last ? reply.final(piece) : reply.frame(piece)));
@@ -76,18 +77,6 @@ export async function sendReply(
     await pieces.return(undefined);
   }
   await write(concat(pending, reply.final()));
-}
-
-/** Whether it settles in this time. */
-async function comesWithin(what: Promise<unknown>, ms: number): Promise<boolean> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<boolean>((resolve) => timer = setTimeout(() => resolve(false), ms));
-  const came = () => true;
-  try {
-    return await Promise.race([what.then(came, came), late]);
-  } finally {
-    clearTimeout(timer);
-  }
 }
 
 /** A part of a body; `last`: it is known that nothing follows. */

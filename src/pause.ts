@@ -1,4 +1,7 @@
-/** Waiting for a time that a signal can end. */
+/** Waiting for a time that a signal can end, and for something no longer than a time. */
+
+/** `setTimeout`'s delay is a 32-bit number; a longer one would be none. */
+const MAX_DELAY_MS = 2 ** 31 - 1;
 
 /** Resolves after so many ms, or as soon as `signal` is aborted. */
 export function pause(ms: number, signal: AbortSignal): Promise<void> {
@@ -8,6 +11,29 @@ export function pause(ms: number, signal: AbortSignal): Promise<void> {
 /** As {@link pause}, and keeps no process alive. */
 export function idlePause(ms: number, signal: AbortSignal): Promise<void> {
   return wait(ms, signal, Deno.unrefTimer);
+}
+
+/**
+ * Whether `what` settles within `ms`, fulfilled or rejected; what it settled with is still the caller's to await. No timer is left.
+ *
+ * @example
+ * ```ts
+ * const reading = Deno.stdin.read(buffer);
+ * if (!await settlesWithin(reading, 100)) return "quiet";
+ * const n = await reading;
+ * ```
+ */
+export async function settlesWithin(what: Promise<unknown>, ms: number): Promise<boolean> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<boolean>((resolve) => {
+    timer = setTimeout(() => resolve(false), Math.min(Math.max(0, ms), MAX_DELAY_MS));
+  });
+  const came = () => true;
+  try {
+    return await Promise.race([what.then(came, came), late]);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 function wait(ms: number, signal: AbortSignal, set: (timer: number) => void): Promise<void> {

@@ -69,6 +69,7 @@ const RULES: { readonly [part: string]: readonly string[] } = {
   ],
   "src/permissions.ts": [],
   "src/pause.ts": [],
+  "src/pause_test.ts": ["src/pause.ts"],
   "src/read_up_to.ts": ["src/bytes.ts"],
   "src/newer_file.ts": ["src/errors.ts", "src/hints.ts"],
   "src/database_files.ts": ["src/file_stamp.ts"],

@@ -2,6 +2,7 @@
  * The end of `serve`, in order: first what takes requests in, so that answers under way reach their end while the runners are
  * still there; then everything else. Neither is waited for without end.
  */
+import { settlesWithin } from "../pause.ts";
 
 /** What the listeners and the proxy have to close, beyond the time that they give what is under way. */
 const CLOSE_MS = 1_000;
@@ -54,8 +55,5 @@ export class Shutdown {
 
 /** Calls all of them at once and waits for them, but no longer than `ms`. */
 async function closeWithin(closers: readonly Closer[], ms: number): Promise<void> {
-  const { promise: late, resolve } = Promise.withResolvers<void>();
-  const timer = setTimeout(resolve, ms);
-  await Promise.race([Promise.allSettled(closers.map(async (close) => await close())), late]);
-  clearTimeout(timer);
+  await settlesWithin(Promise.allSettled(closers.map(async (close) => await close())), ms);
 }

@@ -10,6 +10,7 @@ import {
   type OfferTerms,
   PairingOffers,
 } from "../keys/mod.ts";
+import { pause } from "../pause.ts";
 import { secret } from "../secret.ts";
 import { type CommandContext, flag } from "./command.ts";
 
@@ -73,10 +74,7 @@ async function ending(offers: PairingOffers, id: string, signal: AbortSignal) {
     if (signal.aborted) await offers.withdraw(id);
     const state = await offers.state(id);
     if (state !== "open") return state;
-    await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, POLL_MS);
-      signal.addEventListener("abort", () => (clearTimeout(timer), resolve()), { once: true });
-    });
+    await pause(POLL_MS, signal);
   }
 }
 

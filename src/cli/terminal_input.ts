@@ -2,6 +2,7 @@
  * Reads from the terminal in raw mode: secrets without echo, and what is pasted over several lines. Whatever of a paste nobody
  * asked for is thrown away, since the shell would run it as its next commands.
  */
+import { settlesWithin } from "../pause.ts";
 import { wipe } from "../secret.ts";
 
 export interface PasteOptions {
@@ -63,13 +64,8 @@ export async function dropTyped(): Promise<void> {
   try {
     for (;;) {
       reading ??= Deno.stdin.read(buffer);
-      let timer: ReturnType<typeof setTimeout> | undefined;
-      const quiet = new Promise<"quiet">((resolve) => {
-        timer = setTimeout(() => resolve("quiet"), QUIET_MS);
-      });
-      const n = await Promise.race([reading, quiet]);
-      clearTimeout(timer);
-      if (n === "quiet") return;
+      if (!await settlesWithin(reading, QUIET_MS)) return;
+      const n = await reading;
       reading = undefined;
       if (n === null) return;
     }

@@ -7,6 +7,7 @@ import { createSocket, type Socket } from "node:dgram";
 import { once } from "node:events";
 import { join } from "node:path";
 import { SecLlamaError } from "../errors.ts";
+import { settlesWithin } from "../pause.ts";
 import type { AttackResult, Listeners, LoopbackTargets } from "./types.ts";
 import { plural } from "../plural.ts";
 
@@ -167,13 +168,6 @@ async function datagram(): Promise<{ port: number; visitable: Visitable }> {
 }
 
 async function within<T>(promise: Promise<T>): Promise<T> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error("too late")), VISIT_MS);
-  });
-  try {
-    return await Promise.race([promise, late]);
-  } finally {
-    clearTimeout(timer);
-  }
+  if (await settlesWithin(promise, VISIT_MS)) return await promise;
+  throw new Error("too late");
 }

@@ -2,6 +2,7 @@
 import type { CallTerms } from "../api/call_terms.ts";
 import type { ErrorCode, SecLlamaError } from "../errors.ts";
 import { label, type LogFields } from "../log.ts";
+import { settlesWithin } from "../pause.ts";
 import type { Exchange } from "../pipe/exchange.ts";
 import type { UsedTokens } from "../api/pipe_messages.ts";
 import type { ReceiptWord } from "../supervisor/runner_process.ts";
@@ -172,16 +173,8 @@ export function recordedExchange(
         });
       if (!BROKEN_OFF_HERE.includes(result)) return await write();
       // Nobody waits for it. That it could not be written, the next one is told.
-      const line = within(used.told, TOLD_MS).then(write).catch(() => {});
+      const line = settlesWithin(used.told, TOLD_MS).then(write).catch(() => {});
       audit.later?.(line);
     },
   };
-}
-
-/** Resolves with `promise`, or after `ms`. */
-async function within(promise: Promise<void>, ms: number): Promise<void> {
-  const { promise: late, resolve } = Promise.withResolvers<void>();
-  const timer = setTimeout(resolve, ms);
-  await Promise.race([promise, late]);
-  clearTimeout(timer);
 }

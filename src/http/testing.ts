@@ -1,6 +1,7 @@
 /** Raw sockets and small servers for the listener's tests. */
 import { listenerRules } from "../api/listener_rules.ts";
 import { type Logger, silentLogger } from "../log.ts";
+import { settlesWithin } from "../pause.ts";
 import type { HardenedOptions, HardenedServer, Rules } from "./mod.ts";
 import { serveHardened } from "./mod.ts";
 import { HANG_MS } from "../../tests/support/patience.ts";
@@ -68,9 +69,7 @@ export class Raw implements Disposable {
 
   /** Waits until the server ends the connection; false if it does not within `ms`. */
   async end(ms = HANG_MS): Promise<boolean> {
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    await Promise.race([this.#done, new Promise((r) => timer = setTimeout(r, ms))]);
-    clearTimeout(timer);
+    await settlesWithin(this.#done, ms);
     return this.#ended;
   }
 

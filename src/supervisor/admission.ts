@@ -7,6 +7,7 @@
  */
 import { SecLlamaError } from "../errors.ts";
 import { BUSY_TEXT } from "../api/texts.ts";
+import { settlesWithin } from "../pause.ts";
 import { Pot } from "../shares.ts";
 import { tooLarge } from "./memory.ts";
 
@@ -186,7 +187,7 @@ export class Admission {
         continue;
       }
       if (verdict.drain !== undefined) this.#o.drain(verdict.drain);
-      if (!await within(changed, deadline - performance.now())) throw busy();
+      if (!await settlesWithin(changed, deadline - performance.now())) throw busy();
     }
   }
 }
@@ -195,17 +196,4 @@ function busy(): SecLlamaError {
   return new SecLlamaError("busy", BUSY_TEXT, {
     hint: "every loaded model is in use: try again, or raise SECLLAMA_MAX_LOADED_MODELS",
   });
-}
-
-/** Whether `event` came within `ms`. */
-async function within(event: Promise<void>, ms: number): Promise<boolean> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const timeout = new Promise<boolean>((resolve) => {
-    timer = setTimeout(() => resolve(false), Math.min(Math.max(0, ms), 2 ** 31 - 1));
-  });
-  try {
-    return await Promise.race([event.then(() => true), timeout]);
-  } finally {
-    clearTimeout(timer);
-  }
 }

@@ -1,5 +1,6 @@
 /** Whether an engine lives: by the pipe that it alone holds open, into which it prints. */
 import { addressOf, alloc, linux } from "../../../src/linux/libc.ts";
+import { settlesWithin } from "../../../src/pause.ts";
 
 const BUFFER_BYTES = 4096;
 const KEPT = 400;
@@ -44,10 +45,7 @@ export function watchEngine(fd: number | undefined): EngineLife {
     },
     async endsWithin(ms) {
       if (fd === undefined || ended) return ended;
-      let timer: ReturnType<typeof setTimeout> | undefined;
-      const late = new Promise<void>((resolve) => timer = setTimeout(resolve, ms));
-      await Promise.race([end, late]);
-      clearTimeout(timer);
+      await settlesWithin(end, ms);
       return ended;
     },
     get lastWords() {
