@@ -19,7 +19,7 @@ import { FleetState } from "../fleet/state.ts";
 import { FileSource, type FleetStore, type RecordSource, StoreSource } from "../fleet/store.ts";
 import { HINTS } from "../hints.ts";
 import { type KeySource, ManifestFile } from "../keys/mod.ts";
-import { label, type Logger } from "../log.ts";
+import { label, type Logger, sentence } from "../log.ts";
 import type { FleetPart } from "../gateway/context.ts";
 import type { ModelManagement } from "../gateway/management.ts";
 import { loadedRows, tags } from "../gateway/routes/metadata.ts";
@@ -59,9 +59,10 @@ export async function openFleet(
   if (config.fleet === "") return undefined;
   const state = new FleetState(new ManifestFile(dataDir), keys.storage());
   const opened = await openSource(config, state, { hid: toHex(keys.hid), logger, shutdown });
-  const onRefused = ({ code }: SecLlamaError) => {
-    if (WAITING.includes(code)) logger.warn("fleet-waiting", { code: label(code) });
-    else logger.error("fleet-file-refused", { code: label(code) });
+  const onRefused = ({ code, message }: SecLlamaError) => {
+    const why = { code: label(code), why: sentence(message) };
+    if (WAITING.includes(code)) logger.warn("fleet-waiting", why);
+    else logger.error("fleet-file-refused", why);
   };
   const member = new FleetMember(state, keys, {
     source: opened.source,
@@ -138,8 +139,10 @@ export function fleetPart(
     member,
     store: store ?? (() => undefined),
     kept: () => UsageFile.read(dataDir),
-    onUnread: (error) =>
-      logger.error("fleet-usage-not-read", { code: label(toSecLlamaError(error).code) }),
+    onUnread: (error) => {
+      const { code, message } = toSecLlamaError(error);
+      logger.error("fleet-usage-not-read", { code: label(code), why: sentence(message) });
+    },
     isThere: (hid) => beat?.isThere(hid) ?? false,
   });
   if (store !== undefined) usage.start();

@@ -63,8 +63,10 @@ export class FleetMember {
   #seen: string | undefined;
   /** Grows when it could not be looked at; what it says is then unknown, and it is looked at again. */
   #missed = 0;
-  /** The version that was last told of as refused: once is enough. */
+  /** The version that was last told of as refused, and not taken up since: once is enough. */
   #told: string | undefined;
+  /** Whether this machine's own part could be read last. */
+  #isHost = true;
   #current: Current | undefined;
   /** When the head that was last here ended, unix ms; undefined: one is here, or none was. */
   #ended: number | undefined;
@@ -147,7 +149,8 @@ export class FleetMember {
         const error = toSecLlamaError(thrown);
         if (this.#told !== ageless(found)) this.#onRefused(error);
         this.#told = ageless(found);
-        if (!PASSING.includes(error.code)) return;
+        // This machine's own part may be put right, and what is there is then as good as it was.
+        if (this.#isHost && !PASSING.includes(error.code)) return;
         this.#seen = undefined;
         this.#missed++;
       });
@@ -205,6 +208,7 @@ export class FleetMember {
     wipe(this.#current?.reportKey);
     this.#current = next;
     this.#ended = undefined;
+    this.#told = undefined;
   }
 
   /** What the head there leads to. While it is read the issuer may write another one, and remove what this one led to. */
@@ -317,8 +321,11 @@ export class FleetMember {
   }
 
   async #asHost(): Promise<HostState> {
+    this.#isHost = false;
     const state = await this.#state.read();
+    this.#isHost = state?.role === "host";
     if (state?.role === "host") return state;
+    wipe(state?.seed);
     throw new SecLlamaError("key-refused", "this machine is no host of a fleet", {
       hint: "run: secllama fleet join --label NAME, with the issuer's line on standard input",
     });

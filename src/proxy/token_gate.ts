@@ -5,7 +5,7 @@ import { type Kind, routeOf, ROUTES } from "../api/routes.ts";
 import { equalConstantTime, fromBase64, utf8, utf8Decode } from "../bytes.ts";
 import { type ErrorCode, SecLlamaError, toSecLlamaError } from "../errors.ts";
 import { SHARED_PARTY } from "../http/mod.ts";
-import { label, type Logger } from "../log.ts";
+import { label, type Logger, sentence } from "../log.ts";
 
 /** What the gate lets in by. */
 export interface TokenGateOptions {
@@ -78,7 +78,8 @@ export function tokenGate(options: TokenGateOptions): MiddlewareHandler<GateEnv>
     } catch (error) {
       // Nobody knows which tokens there are: whoever shows theirs has not guessed.
       const unknown = toSecLlamaError(error);
-      logger.error("tokens-not-known", { code: label(unknown.code) });
+      const why = sentence(unknown.message);
+      logger.error("tokens-not-known", { code: label(unknown.code), why });
       return refuse(unknown, {});
     }
     const { least, open, right } = looked;

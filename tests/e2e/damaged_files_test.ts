@@ -1,7 +1,14 @@
 /** Files of a firm's host that are damaged while `serve` runs: refused in a word, nothing weaker, and whole again once put right. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { sealedFetch } from "../../src/client/sealed_fetch.ts";
 import { Tokens } from "../../src/firm/tokens.ts";
+import { enrolHost, initIssuer } from "../../src/fleet/issuer.ts";
+import { joinFleet } from "../../src/fleet/join.ts";
+import { parseEnrolment } from "../../src/fleet/lines.ts";
+import { FleetState } from "../../src/fleet/state.ts";
+import { filesOf, LABEL, machine } from "../../src/fleet/testing.ts";
+import { ManifestFile, openKeySource } from "../../src/keys/mod.ts";
 import { makeCheapKeyFile } from "../support/key_file.ts";
 import { until } from "../support/patience.ts";
 import { cli, newHome, startServe } from "../support/serve.ts";
@@ -11,14 +18,52 @@ function freePort(): number {
   return listener.addr.port;
 }
 
-Deno.test("damaged files: counts, tokens and clients of a running host refuse by their codes, and heal without a restart", async () => {
+/** An issuer in this process, whose host the data folder's machine becomes. @returns What brings the host its records. */
+async function inFleet(home: string, dataDir: string, key: string) {
+  const issuer = await machine(home, "issuer");
+  const pin = await initIssuer(issuer.state, issuer.keys);
+  const env = { SECLLAMA_KEY: key };
+  using keys = await openKeySource({ dataDir, env, interactive: false, autoInit: true });
+  const state = new FleetState(new ManifestFile(dataDir), keys.storage());
+  const audit = new Uint8Array(32);
+  const line = await joinFleet(state, { pin, label: "gpu-1", hid: keys.hid, audit });
+  await enrolHost(issuer.state, await parseEnrolment(line, LABEL));
+  const path = join(home, "gpu-1.fleet");
+  const publish = async () => {
+    const [text] = await filesOf(issuer, Date.now());
+    await Deno.writeTextFile(`${path}.new`, text!);
+    await Deno.rename(`${path}.new`, path);
+  };
+  const pair = async (name: string) => {
+    const { id } = await issuer.keys.clients().add(name);
+    using ring = await issuer.keys.ring();
+    return { ...ring.credentials(id)!, issuer: pin.issuer };
+  };
+  return { path, publish, pair, [Symbol.dispose]: () => issuer.keys[Symbol.dispose]() };
+}
+
+/** What may have become of a file; src/fleet/waiting_test.ts has more. */
+const FAULTS: Readonly<Record<string, (path: string, good: Uint8Array) => Promise<void>>> = {
+  zeros: (path, good) => Deno.writeFile(path, new Uint8Array(good.length)),
+  "a folder": async (path) => {
+    await Deno.remove(path);
+    await Deno.mkdir(path);
+  },
+  away: (path) => Deno.remove(path),
+};
+
+Deno.test("damaged files: counts, tokens, clients and the fleet's part of a running host refuse by their codes, and heal without a restart", async () => {
   const { home, env: base } = await newHome();
   const data = join(home, "data");
   await Deno.mkdir(data, { mode: 0o700 });
   const port = freePort();
+  const key = `sl1:${crypto.getRandomValues(new Uint8Array(32)).toBase64()}`;
+  using fleet = await inFleet(home, data, key);
+  await fleet.publish();
   const env = {
     ...base,
-    SECLLAMA_KEY: `sl1:${crypto.getRandomValues(new Uint8Array(32)).toBase64()}`,
+    SECLLAMA_KEY: key,
+    SECLLAMA_FLEET: fleet.path,
     SECLLAMA_DATA_DIR: data,
     XDG_STATE_HOME: join(home, "state"),
     SECLLAMA_METRICS_PORT: String(port),
@@ -84,6 +129,50 @@ Deno.test("damaged files: counts, tokens and clients of a running host refuse by
       await until(async () => await ready() === "ready", "it is put right");
       assert.equal(await ask(tokens[2]!, 1), "200");
     }
+
+    const refusals = () => served.stderr().match(/"event":"fleet-file-refused".*/g) ?? [];
+    /** Whether a client of the fleet is known here, whose records came with the newest head. */
+    const knows = async (credentials: Awaited<ReturnType<typeof fleet.pair>>) => {
+      const client = sealedFetch({
+        gateway: served.gatewayUrl,
+        credentials: () => Promise.resolve(credentials),
+      });
+      try {
+        const answer = await client("/api/generate", {
+          method: "POST",
+          headers: { "content-type": "application/json" },
+          body: JSON.stringify({ model: "demo", prompt: "a", options: { num_predict: 1 } }),
+        });
+        await answer.text();
+        return answer.ok;
+      } catch (error) {
+        assert.match(String(error), /The request does not authenticate/);
+        return false;
+      } finally {
+        client.close();
+      }
+    };
+    for (const path of [at("fleet.json"), fleet.path]) {
+      for (const [fault, damage] of Object.entries(FAULTS)) {
+        const before = refusals().length;
+        const client = await fleet.pair(`${path === fleet.path ? "b" : "a"} ${fault}`);
+        const good = await Deno.readFile(path);
+        await damage(path, good);
+        if (path !== fleet.path) await fleet.publish();
+        await until(() => Promise.resolve(refusals().length > before), `${fault} is seen`);
+        assert.equal(await ask(tokens[3]!, 1), "200", "as it was");
+        assert.equal(await ready(), "ready");
+        if (path !== fleet.path) assert.equal(await knows(client), false);
+        await Deno.remove(path, { recursive: true }).catch(() => {});
+        await Deno.writeFile(path, good);
+        if (path === fleet.path) await fleet.publish();
+        await until(() => knows(client), `${fault} is put right`);
+        const said = refusals().slice(before);
+        assert.equal(said.length, 1, said.join("\n"));
+        assert.match(said[0]!, /"code":"[a-z-]+","why":"\S*fleet/);
+      }
+    }
+    assert.doesNotMatch(served.stderr(), /proxy-error|internal-error/);
   } finally {
     await served.stop();
     await Deno.remove(home, { recursive: true });
