@@ -13,7 +13,7 @@ import { Publisher } from "../fleet/publisher.ts";
 import type { FleetHost, FleetState } from "../fleet/state.ts";
 import { FileSource, type FleetStore, MemoryFleetStore, packRecords } from "../fleet/store.ts";
 import { HINTS } from "../hints.ts";
-import { type KeySource, writeFileAtomically } from "../keys/mod.ts";
+import { ioError, type KeySource, writeFileAtomically } from "../keys/mod.ts";
 import { pause } from "../pause.ts";
 import { secret } from "../secret.ts";
 import { readFileUpTo } from "./audit/read.ts";
@@ -23,6 +23,8 @@ import { EXIT_CODES, OPTIONS, report } from "./key_common.ts";
 
 /** How often `publish --watch` looks for a change of keys or clients. */
 const WATCH_MS = 250;
+/** What is over sooner was never good for any host. */
+const MIN_LIFE_MS = 1_000;
 /** For nodes of NATS that were just started, ms. */
 const LEADER_MS = 30_000;
 
@@ -65,9 +67,9 @@ export const publishCommand: Command = {
 file, or by these servers: secllama serve --fleet. All of it is sealed to its host and signed; whoever
 carries it can only keep it back. A folder that was put back from a backup may have clients and hosts that were taken
 away since: it is refused until --after-restore is given once.${EXIT_CODES}`,
-  run: (context) =>
-    withFleet(context, async (state, keys) => {
-      const lifeMs = parseDurationMs(stringOption(context, "valid") ?? "1h", "--valid");
+  async run(context) {
+    const lifeMs = parseDurationMs(stringOption(context, "valid") ?? "1h", "--valid", MIN_LIFE_MS);
+    return await withFleet(context, async (state, keys) => {
       const to = context.positionals[0]!;
       await using target = await openTarget(context, state, to);
       using publisher = new Publisher(state, keys, target.store);
@@ -104,7 +106,8 @@ away since: it is refused until --after-restore is given once.${EXIT_CODES}`,
         // A store that is away comes back; what fails at the first time is told.
         onFailed: (error) => context.tui.warn(error.message),
       });
-    }),
+    });
+  },
 };
 
 interface Target extends AsyncDisposable {
@@ -192,7 +195,9 @@ async function folderTarget(folder: string): Promise<Target> {
     isShared: false,
     times: () => 0,
     async written(hosts, all) {
-      await Deno.mkdir(folder, { recursive: true, mode: 0o700 });
+      await Deno.mkdir(folder, { recursive: true, mode: 0o700 }).catch((error) => {
+        throw ioError("make the folder", folder, error);
+      });
       const write = async ({ label, hid }: FleetHost) => {
         const records = new Map<string, string>();
         for (const name of await store.list(RECORDS.of(hid))) {

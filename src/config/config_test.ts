@@ -67,6 +67,11 @@ Deno.test("config: durations", () => {
   for (const text of ["", "5", "m", "5 m", "-5m", "5mm", "1000d", "5m\n"]) {
     assert.throws(() => parseDurationMs(text, "x"), { code: "bad-config" });
   }
+  assert.throws(() => parseDurationMs("9999d", "x"), { message: "x is longer than a year" });
+  assert.throws(() => parseDurationMs("0.9s", "x", 1_000), { message: "x is shorter than 1s" });
+  const session = (text: string) => loadConfig({ env: { SECLLAMA_OIDC_SESSION: text } });
+  assert.equal(session("10s").oidcSessionMs, 10_000);
+  assert.throws(() => session("0s"), { message: /OIDC_SESSION is shorter than 10s/ });
   assert.equal(loadConfig({ env: { SECLLAMA_KEEP_ALIVE: "forever" } }).keepAliveMs, Infinity);
 });
 

@@ -95,12 +95,12 @@ export interface HostState {
 /** The state in a data folder. */
 export class FleetState {
   readonly #file: ManifestFile;
-  readonly #storage: StorageKeys;
+  readonly #storage: Pick<StorageKeys, "wrap" | "unwrap">;
   readonly path: string;
   readonly #lock: string;
   readonly #heads: string;
 
-  constructor(file: ManifestFile, storage: StorageKeys) {
+  constructor(file: ManifestFile, storage: Pick<StorageKeys, "wrap" | "unwrap">) {
     this.#file = file;
     this.#storage = storage;
     this.path = join(file.dataDir, FILE);
@@ -130,7 +130,11 @@ export class FleetState {
     }
     const wrapped = decoded(key);
     if (wrapped === undefined) throw corrupt(this.path);
-    using opened = secret(await this.#storage.unwrap(wrapped, role === "issuer" ? ISSUER : HOST));
+    using opened = secret(
+      await this.#storage.unwrap(wrapped, role === "issuer" ? ISSUER : HOST).catch((error) => {
+        throw foreign(this.path, error);
+      }),
+    );
     const seed = opened.slice(0, SEED_BYTES);
     const rest = opened.slice(SEED_BYTES);
     const rev = Number(new DataView(rest.buffer).getBigUint64(0));
@@ -178,7 +182,8 @@ export class FleetState {
       const sum = await this.#storage.unwrap(fromBase64Url(String(key)), HEADS);
       if (v === 1 && toHex(sum) === toHex(sha256(utf8(String(heads))))) return JSON.parse(heads);
     } catch (error) {
-      if (error instanceof SecLlamaError && error.code === "key-corrupt") throw error;
+      // A key store that is locked or gone says so itself: nothing is wrong with the file.
+      if (error instanceof SecLlamaError && error.code !== "decrypt-failed") throw error;
     }
     throw corrupt(this.#heads);
   }
@@ -225,8 +230,17 @@ function decoded(text: string): Bytes | undefined {
   }
 }
 
+const PUT_BACK = "put it back from a backup; or remove it, and set the fleet up anew";
+
 function corrupt(path: string): SecLlamaError {
-  return new SecLlamaError("key-corrupt", `${path} is damaged or was changed`, {
-    hint: "put it back from a backup; or remove it, and set the fleet up anew",
+  return new SecLlamaError("key-corrupt", `${path} is damaged or was changed`, { hint: PUT_BACK });
+}
+
+/** What is said of a file that does not open; any other error as it is. */
+function foreign(path: string, cause: unknown): unknown {
+  if (!(cause instanceof SecLlamaError) || cause.code !== "decrypt-failed") return cause;
+  return new SecLlamaError(cause.code, `${path} does not open under this machine's keys`, {
+    hint: PUT_BACK,
+    cause,
   });
 }

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { SEED, seeded } from "../../tests/support/seeds.ts";
 import { code, managerAt, withFolder } from "../keys/testing.ts";
+import { SecLlamaError } from "../errors.ts";
 import { ManifestFile } from "../keys/mod.ts";
 import { FleetState } from "./state.ts";
 
@@ -51,6 +52,9 @@ Deno.test(`fleet state: cut, changed, unreadable, as a folder: a code each time,
         damage();
         const said = await code(read());
         assert.match(said, /^(key-io|key-corrupt|decrypt-failed|ok)$/, Deno.inspect(damage));
+        if (said !== "ok") {
+          await assert.rejects(read(), ({ message }: Error) => message.includes(path));
+        }
         // A label is nobody's word, and spaces are nothing.
         if (said === "ok") assert.equal((await read() as { rev?: number }).rev ?? 7, 7);
         Deno.removeSync(path, { recursive: true });
@@ -58,6 +62,13 @@ Deno.test(`fleet state: cut, changed, unreadable, as a folder: a code each time,
         assert.equal(JSON.stringify(await read()), before);
       }
     }
+    // A key store that cannot be had says nothing of what its keys wrap.
+    const locked = new FleetState(new ManifestFile(dataDir), {
+      wrap: (secret, context) => manager.storage().wrap(secret, context),
+      unwrap: () => Promise.reject(new SecLlamaError("key-locked", "locked")),
+    });
+    assert.equal(await code(locked.read()), "key-locked");
+    assert.equal(await code(locked.readHeads()), "key-locked");
     // What is locked by who publishes.
     const publish = () => state.publishing(() => Promise.resolve("done"));
     assert.equal(await publish(), "done");

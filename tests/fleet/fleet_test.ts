@@ -65,6 +65,8 @@ Deno.test({
       assert.match((await one.refused(...serve, "nats-1:4222")).stderr, /tls:\/\/nats-1:4222/);
       const published = await issuer.refused("fleet", "publish", "nats-1:4222");
       assert.match(published.stderr, /must be servers of NATS over TLS/);
+      const file = await issuer.refused("fleet", "publish", foreign);
+      assert.match(file.stderr, /could not make the folder \S+gpu-2\.fleet: there is something/);
       const ca = await issuer.refused("fleet", "publish", folder, "--ca", nats.caPath);
       assert.match(ca.stderr, /--ca is for NATS, and TO is a folder/);
     });

@@ -7,7 +7,7 @@ import { ROUTES } from "../../api/routes.ts";
 import { utf8 } from "../../bytes.ts";
 import { sealedFetch, type SealedFetchOptions } from "../../client/mod.ts";
 import { SecLlamaError } from "../../errors.ts";
-import type { KeyStore } from "../../keys/mod.ts";
+import { ioError, type KeyStore } from "../../keys/mod.ts";
 import { pause } from "../../pause.ts";
 import { refreshed } from "./provider.ts";
 import { SessionStore } from "./session_store.ts";
@@ -45,11 +45,11 @@ export async function goOn(
   signal: AbortSignal,
   seen?: string,
 ): Promise<Standing> {
-  using lock = await Deno.open(join(place.dataDir, await lockName(place.name)), {
-    create: true,
-    write: true,
-    mode: 0o600,
-  });
+  const path = join(place.dataDir, await lockName(place.name));
+  using lock = await Deno.open(path, { create: true, write: true, mode: 0o600 })
+    .catch((error) => {
+      throw ioError("open", path, error);
+    });
   while (!await lock.tryLock(true)) {
     if (signal.aborted) throw new SecLlamaError("cancelled", "cancelled");
     await pause(LOCK_POLL_MS, signal);

@@ -1,5 +1,6 @@
 /** Going on with sessions: one after the other at one gateway, and beside one another at several. */
 import assert from "node:assert/strict";
+import { join } from "node:path";
 import { isOurs } from "../../app/places.ts";
 import { MemoryStore } from "../../keys/stores/testing_memory.ts";
 import { code, withFolder } from "../../keys/testing.ts";
@@ -41,6 +42,13 @@ Deno.test("session: one that waits holds up its own gateway's, and no other's", 
     slow.answer.resolve();
     assert.equal(await first, "not-found");
     assert.equal(await code(goOn(place("https://a.example:1/ä", second), signal)), "not-found");
+    const lock = Array.from(Deno.readDirSync(dataDir), ({ name }) => join(dataDir, name))[0]!;
+    await Deno.remove(lock);
+    await Deno.mkdir(lock);
+    const asked = ["https://a.example:1/ä", "https://b.example:1/"].map((name) =>
+      code(goOn(place(name, new MemoryStore()), signal))
+    );
+    assert.deepEqual((await Promise.all(asked)).sort(), ["key-io", "not-found"]);
     const left = Array.from(Deno.readDirSync(dataDir), ({ name }) => name);
     assert.equal(left.length, 2, "one for each gateway");
     assert.ok(left.every(isOurs), `uninstall leaves ${left}`);

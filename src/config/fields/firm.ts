@@ -17,6 +17,9 @@ import {
 import { listenAt, socketMode } from "../listen_at.ts";
 import { field } from "./field.ts";
 
+/** A session has to outlast the request for which somebody signed in. */
+const MIN_SESSION_MS = 10_000;
+
 export const FIRM = [
   field({
     name: "requireToken",
@@ -73,7 +76,7 @@ export const FIRM = [
     value: "DURATION",
     default: 3_600_000,
     help: "how long who signed in may come without a newer ID token",
-    parse: parseDurationMs,
+    parse: (text, name) => parseDurationMs(text, name, MIN_SESSION_MS),
   }),
   field({
     name: "hostLabel",
