@@ -17,6 +17,8 @@ export interface OptionSpec {
   readonly choices?: readonly string[];
   readonly short?: string;
   readonly multiple?: boolean;
+  /** Taken, to be refused with a reason: help, completion and manual are without it. */
+  readonly unlisted?: true;
 }
 
 export type OptionTable = { readonly [name: string]: OptionSpec };
@@ -171,7 +173,7 @@ function unknownOption(
   cause: unknown,
 ): SecLlamaError {
   const name = command.path.join(" ");
-  const known = Object.keys({ ...command.options, ...COMMON_OPTIONS }).map((key) => `--${key}`);
+  const known = listedOptions(command).map(([key]) => `--${key}`);
   const meant = closest(option, known);
   const other = OPTIONS_OF_OLLAMA[`${name} ${option}`] ??
     (meant === undefined ? unmeantHint(command, option, args) : didYouMean(name, meant));
@@ -190,7 +192,9 @@ function unmeantHint(command: Command, option: string, args: readonly string[]):
   if (isSetting(variable)) {
     return `it has no flag; set the variable ${variable} (secllama help config)`;
   }
-  const alike = Object.keys(command.options).filter((key) => key[0] === option[1]);
+  const alike = listedOptions(command).map(([key]) => key).filter((key) =>
+    key in command.options && key[0] === option[1]
+  );
   if (/^-[a-z]$/.test(option) && alike.length === 1) return didYouMean(name, `--${alike[0]}`);
   const at = args.findIndex((word) => word.startsWith(option));
   return command.maxPositionals === Infinity && args.slice(0, at).some((word) => word[0] !== "-")
@@ -209,16 +213,20 @@ function endOptions(command: Command, args: readonly string[]): string[] {
   return args[at] === "--" ? [...args] : [...args.slice(0, at), "--", ...args.slice(at)];
 }
 
+/** The options that help, completion and manual show, by name. */
+export function listedOptions(command: Command): [name: string, spec: OptionSpec][] {
+  return Object.entries<OptionSpec>({ ...command.options, ...COMMON_OPTIONS })
+    .filter(([, { unlisted }]) => unlisted !== true);
+}
+
 /** The text of `secllama COMMAND --help`. */
 export function commandHelp(command: Command): string {
-  const rows = Object.entries<OptionSpec>({ ...command.options, ...COMMON_OPTIONS }).map(
-    ([name, o]) => {
-      const left = `${o.short ? `-${o.short}, ` : "    "}--${name}${
-        o.type === "string" ? ` <${o.value ?? "VALUE"}>` : ""
-      }`;
-      return [left, o.help] as const;
-    },
-  );
+  const rows = listedOptions(command).map(([name, o]) => {
+    const left = `${o.short ? `-${o.short}, ` : "    "}--${name}${
+      o.type === "string" ? ` <${o.value ?? "VALUE"}>` : ""
+    }`;
+    return [left, o.help] as const;
+  });
   const width = Math.max(...rows.map(([left]) => left.length)) + 2;
   return [
     `${command.summary}`,

@@ -1,11 +1,25 @@
 import assert from "node:assert/strict";
 import { COMMANDS } from "./commands.ts";
+import { commandHelp, listedOptions } from "./command.ts";
 import { storeHint } from "../keys/stores/packages.ts";
 import { givenOptions, takesKey, toldOf, withGiven } from "./given.ts";
 
 Deno.test("given: the commands that it takes for keyed are, and no other is", () => {
   for (const { path, options } of COMMANDS) {
     assert.equal("key-file" in options, takesKey(path[0]!), path.join(" "));
+  }
+});
+
+Deno.test("given: help lists a key in memory where one is taken, and where it is refused takes it to say why", () => {
+  const listed = COMMANDS.filter((command) =>
+    listedOptions(command).some(([name]) => name === "ephemeral")
+  ).map(({ path }) => path.join(" "));
+  assert.deepEqual(listed.sort(), ["key status", "proxy", "run", "serve", "ui"]);
+  const taken = COMMANDS.filter(({ options }) => "ephemeral" in options);
+  assert.ok(taken.length > listed.length + 20, `${taken.length} take it`);
+  for (const command of taken) {
+    const name = command.path.join(" ");
+    assert.equal(/--ephemeral\b/.test(commandHelp(command)), listed.includes(name), name);
   }
 });
 

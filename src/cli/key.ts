@@ -22,6 +22,7 @@ import {
   OPTIONS,
   report,
 } from "./key_common.ts";
+import { KEY_OPTIONS } from "./key_options.ts";
 import { printStatus } from "./key_status.ts";
 import { vaultOf } from "../app/history.ts";
 import { authorityOf } from "../app/listen_address.ts";
@@ -70,6 +71,7 @@ const status: Command = {
   summary: "Show where the keys are and whether all is well with them",
   options: {
     ...OPTIONS,
+    ...KEY_OPTIONS,
     "max-age-days": { type: "string", value: "N", help: "age that asks for a rotation (90)" },
   },
   details: EXIT_CODES,

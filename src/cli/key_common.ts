@@ -10,11 +10,11 @@ import { ManifestFile } from "../keys/keyset/manifest_file.ts";
 import { BACKEND_NAMES } from "../keys/stores/store.ts";
 import { type CommandContext, flag, JSON_OPTION, type OptionTable } from "./command.ts";
 import { hardenSelf } from "../sandbox/mod.ts";
-import { KEY_OPTIONS, keySourceOptions } from "./key_options.ts";
+import { keySourceOptions, LASTING_KEY_OPTIONS } from "./key_options.ts";
 import { readSettings } from "./settings.ts";
 
 /** The options of every command of `secllama key`. */
-export const OPTIONS = { ...KEY_OPTIONS, ...JSON_OPTION } as const satisfies OptionTable;
+export const OPTIONS = { ...LASTING_KEY_OPTIONS, ...JSON_OPTION } as const satisfies OptionTable;
 
 /** The end of their `--help`. */
 export const EXIT_CODES = `

@@ -16,6 +16,12 @@ export const KEY_OPTIONS: OptionTable = {
   ephemeral: { type: "boolean", help: "a key in memory only, gone with the process" },
 };
 
+/** The same for commands of a key that is there when they have ended: one in memory is refused with the reason. */
+export const LASTING_KEY_OPTIONS: OptionTable = {
+  ...KEY_OPTIONS,
+  ephemeral: { ...KEY_OPTIONS["ephemeral"]!, unlisted: true },
+};
+
 /**
  * The same for commands that need no key while those beside them do: whoever names a key source to all of a group's commands need
  * not know which ask for it.

@@ -8,7 +8,7 @@ import { PairingStore } from "../keys/mod.ts";
 import { hardenSelf } from "../sandbox/mod.ts";
 import { readFileUpTo } from "./audit/read.ts";
 import { type Command, type CommandContext, flag, JSON_OPTION, stringOption } from "./command.ts";
-import { KEY_OPTIONS } from "./key_options.ts";
+import { LASTING_KEY_OPTIONS } from "./key_options.ts";
 import { report } from "./key_common.ts";
 import { pairedConnection, PAIRING_OPTIONS, storeSource } from "./pairings.ts";
 import { readSettings } from "./settings.ts";
@@ -29,7 +29,7 @@ export const loginCommand: Command = {
     refresh: { type: "boolean", help: "go on with the session that there is; for a timer" },
     as: { type: "string", value: "NAME", help: "what to call that gateway here" },
     ca: { type: "string", value: "FILE", help: "PEM certificate of the gateway, if no authority" },
-    ...KEY_OPTIONS,
+    ...LASTING_KEY_OPTIONS,
     use: PAIRING_OPTIONS.use,
   },
   details:

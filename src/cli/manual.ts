@@ -3,7 +3,7 @@ import { fileKey } from "../config/config.ts";
 import { type Field, FIELDS } from "../config/fields.ts";
 import { EXIT } from "../errors.ts";
 import { VERSION, VERSION_DATE } from "../version.ts";
-import { type Command, COMMON_OPTIONS, type OptionSpec } from "./command.ts";
+import { type Command, listedOptions } from "./command.ts";
 
 const EXIT_MEANING: { readonly [name in keyof typeof EXIT]: string } = {
   ok: "Success.",
@@ -66,7 +66,7 @@ export function manualPage(commands: readonly Command[]): string {
 }
 
 function commandLines(command: Command): string[] {
-  const options = Object.entries<OptionSpec>({ ...command.options, ...COMMON_OPTIONS });
+  const options = listedOptions(command);
   const usage = `secllama ${command.path.join(" ")}`;
   return [
     `.SS ${escape(usage)}${command.arguments ? ` ${escape(command.arguments)}` : ""}`,

@@ -12,7 +12,7 @@ import { hardenSelf } from "../sandbox/mod.ts";
 import { type Command, type CommandContext, flag, JSON_OPTION, stringOption } from "./command.ts";
 import { checkPairingUrl, pairingAddress } from "../app/listen_address.ts";
 import { noteNewName, offerWords } from "./offer_words.ts";
-import { KEY_OPTIONS, keySourceOptions } from "./key_options.ts";
+import { keySourceOptions, LASTING_KEY_OPTIONS } from "./key_options.ts";
 import { ensureDataDirectory } from "../config/data_folder.ts";
 import { readSettings, SETTING_OPTIONS } from "./settings.ts";
 
@@ -25,7 +25,7 @@ export const pairCommand: Command = {
   maxPositionals: 1,
   options: {
     ...JSON_OPTION,
-    ...KEY_OPTIONS,
+    ...LASTING_KEY_OPTIONS,
     url: { type: "string", value: "URL", help: "where that machine finds this gateway: https://…" },
     name: SETTING_OPTIONS["name"]!,
     "tls-cert": SETTING_OPTIONS["tls-cert"]!,

@@ -3,7 +3,7 @@
  * the parser takes.
  */
 import { TOPICS } from "../topics.ts";
-import { type Command, COMMON_OPTIONS, type OptionSpec } from "../command.ts";
+import { type Command, listedOptions, type OptionSpec } from "../command.ts";
 
 /** What a value may be. `choice`: one of the words · `none`: the user's to know. */
 type ValueKind = "choice" | "file" | "folder" | "model" | "none";
@@ -76,7 +76,7 @@ function row(command: Command, topics: readonly string[]): CompletionCommand {
   return {
     path: command.path,
     summary: command.summary,
-    options: Object.entries<OptionSpec>({ ...command.options, ...COMMON_OPTIONS }).map(option),
+    options: listedOptions(command).map(option),
     arguments: words.filter((word) => word !== "").map((word) =>
       value(word, word === "COMMAND|TOPIC|config" ? topics : undefined)
     ),

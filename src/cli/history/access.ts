@@ -26,11 +26,11 @@ import { listAll } from "../../history/export.ts";
 import { History } from "../../history/history.ts";
 import { hardenSelf } from "../../sandbox/mod.ts";
 import type { CommandContext, OptionTable } from "../command.ts";
-import { KEY_OPTIONS, keySourceOptions } from "../key_options.ts";
+import { keySourceOptions, LASTING_KEY_OPTIONS } from "../key_options.ts";
 import { ASKED_PROXY_OPTION, askedProxy, readSettings } from "../settings.ts";
 
 /** The options of every command that needs the history. */
-export const HISTORY_OPTIONS: OptionTable = { ...ASKED_PROXY_OPTION, ...KEY_OPTIONS };
+export const HISTORY_OPTIONS: OptionTable = { ...ASKED_PROXY_OPTION, ...LASTING_KEY_OPTIONS };
 
 /** What a command asks; how vectors are made is between the proxy and the history. */
 type AskedCalls = Omit<
