@@ -312,6 +312,16 @@ Deno.test("contributing: each question's file is there, and holds what to look f
   }
 });
 
+Deno.test("architecture: its tree has every file and folder of src/", async () => {
+  const text = await Deno.readTextFile(join(ROOT, "ARCHITECTURE.md"));
+  const [, tree] = /^## Tree and dependency rule\n+```\n([^]*?)^```/m.exec(text)!;
+  const named = new Set(tree!.match(/[\w/]+/g));
+  const parts = [...Deno.readDirSync(join(ROOT, "src"))].map(({ name }) => name)
+    .filter((name) => !name.endsWith("_test.ts")).map((name) => name.replace(/\.ts$/, ""));
+  const missing = parts.filter((part) => !named.has(part) && !named.has(`src/${part}`));
+  assert.deepEqual(missing, []);
+});
+
 Deno.test("architecture: each of the three walks is ten lines with one file each, which is there", async () => {
   const text = await Deno.readTextFile(join(ROOT, "ARCHITECTURE.md"));
   const [, part] = /^## Three walks\n([^]*?)^## /m.exec(text)!;

@@ -157,7 +157,7 @@ function ownProgram(): string {
   if (Deno.build.standalone) return Deno.build.os === "linux" ? ownPath() : Deno.execPath();
   throw new SecLlamaError("usage", "from source there is no program that a service could start", {
     field: "--program",
-    hint: "run: deno task compile   and then: ./secllama service install",
+    hint: "run: deno task compile   and then: dist/secllama service install",
   });
 }
 
