@@ -27,11 +27,18 @@ const PASSED = [
 const XDG_OPEN = ["/usr/bin/xdg-open", "/usr/local/bin/xdg-open"];
 const POWERSHELL = "C:\\Windows\\System32\\WindowsPowerShell\\v1.0\\powershell.exe";
 
-/** Program, arguments and standard input; undefined: there is no desktop to open anything on, or no way to it that others do not see. */
+/**
+ * Program, arguments and standard input; undefined: there is no desktop to open anything on, no way to it that others do not see, or
+ * the address is none of the web.
+ */
 export function openerOf(
-  url: string,
+  address: string,
   { os, env, exists }: { os: string; env: Env; exists: (path: string) => boolean },
 ): { program: string; args: string[]; stdin: string } | undefined {
+  const { protocol, href } = new URL(address);
+  if (protocol !== "https:" && protocol !== "http:") return undefined;
+  // It may be a stranger's, and stands within quotes: what would end these means the same to a browser as its number does.
+  const url = href.replaceAll(/['"\\]/g, encodeQuote);
   switch (os) {
     case "linux": {
       // What it is given, and the browser after it, every user of this machine reads in /proc: a secret's address is printed instead.
@@ -51,6 +58,10 @@ export function openerOf(
     default:
       return undefined;
   }
+}
+
+function encodeQuote(character: string): string {
+  return `%${character.charCodeAt(0).toString(16).toUpperCase()}`;
 }
 
 /** Opens it. Returns whether a program took it. */

@@ -3,17 +3,16 @@ import { encodePairing } from "../client/mod.ts";
 import { ensureDataDirectory } from "../config/data_folder.ts";
 import { EXIT, SecLlamaError } from "../errors.ts";
 import { HINTS } from "../hints.ts";
-import { isLoopback } from "../loopback.ts";
-import { PairingStore } from "../keys/mod.ts";
+import { checkPairingName, PairingStore } from "../keys/mod.ts";
 import { hardenSelf } from "../sandbox/mod.ts";
 import { readFileUpTo } from "./audit/read.ts";
 import { type Command, type CommandContext, flag, JSON_OPTION, stringOption } from "./command.ts";
 import { LASTING_KEY_OPTIONS } from "./key_options.ts";
 import { report } from "./key_common.ts";
-import { pairedConnection, PAIRING_OPTIONS, storeSource } from "./pairings.ts";
+import { nameOfGateway, pairedConnection, PAIRING_OPTIONS, storeSource } from "./pairings.ts";
 import { readSettings } from "./settings.ts";
 import { SessionStore } from "./sign_in/session_store.ts";
-import { newSignIn } from "./sign_in/sign_in.ts";
+import { isWebAddress, newSignIn } from "./sign_in/sign_in.ts";
 import { goOn } from "./sign_in/session.ts";
 import { signedInBy } from "./sign_in/provider.ts";
 
@@ -40,7 +39,10 @@ it goes on before: a running secllama proxy sees to that, or --refresh. Who is t
     hardenSelf(); // before a key is in memory
     const { dataDir } = await readSettings(context);
     await ensureDataDirectory(dataDir);
-    if (flag(context, "refresh")) return await refresh(context, dataDir);
+    if (flag(context, "refresh")) {
+      refuseBeside(context);
+      return await refresh(context, dataDir);
+    }
     const text = context.positionals[0];
     if (text === undefined) {
       throw new SecLlamaError("usage", "secllama login needs the gateway's address", {
@@ -48,20 +50,22 @@ it goes on before: a running secllama proxy sees to that, or --refresh. Who is t
       });
     }
     const url = gatewayOf(text);
+    const name = stringOption(context, "as") ?? nameOfGateway(url);
+    checkPairingName(name);
     const caFile = stringOption(context, "ca");
     const certificate = caFile === undefined
       ? undefined
       : new TextDecoder().decode(await readFileUpTo(caFile));
-    const signIn = await newSignIn(url, certificate);
+    // Before anybody signs in: what they get could not be kept otherwise.
+    const { store } = await storeSource(context, dataDir);
+    const signIn = await newSignIn(url, certificate, context.signal);
     const tokens = await signedInBy(context, signIn);
     const { credentials, name: person, role, expires } = await signIn.redeem(tokens.idToken);
-    const name = stringOption(context, "as") ?? url.hostname.replace(/[[\]:]/g, "-");
     const pairing = {
       url: url.href,
       ...credentials,
       ...(certificate === undefined ? {} : { certificate }),
     };
-    const { store } = await storeSource(context, dataDir);
     await new PairingStore(dataDir, store).add(name, url.href, encodePairing(pairing));
     const kept = { ...signIn.provider, refresh: tokens.refreshToken, role, expires };
     await new SessionStore(store, name).keep(kept);
@@ -92,11 +96,25 @@ function unpaired(): never {
 
 /** @throws {SecLlamaError} `bad-pairing`. */
 function gatewayOf(text: string): URL {
-  const url = URL.canParse(text) ? new URL(text) : undefined;
-  if (url?.protocol === "https:" || url?.protocol === "http:" && isLoopback(url.hostname)) {
-    return url;
+  const url = URL.parse(text);
+  const hint = "give the gateway's address, as in: https://gateway.firm.example:11435";
+  if (!isWebAddress(url)) {
+    throw new SecLlamaError("bad-pairing", "sign in over https only", { hint });
   }
-  throw new SecLlamaError("bad-pairing", "sign in over https only", {
-    hint: "give the gateway's address, as in: https://gateway.firm.example:11435",
+  if (url.username + url.password + url.search + url.hash !== "") {
+    throw new SecLlamaError("bad-pairing", "the gateway's address has no user and no query", {
+      hint,
+    });
+  }
+  return url;
+}
+
+/** What goes on is the session that there is, at the gateway that it is at. @throws {SecLlamaError} `usage`. */
+function refuseBeside(context: CommandContext): void {
+  const given = ["device", "as", "ca"].find((name) => context.values[name] !== undefined);
+  if (given === undefined && context.positionals.length === 0) return;
+  const what = given === undefined ? "no address" : `no --${given}`;
+  throw new SecLlamaError("usage", `--refresh takes ${what}`, {
+    hint: "it goes on with the session that there is; of several: --use NAME",
   });
 }

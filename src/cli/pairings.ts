@@ -12,7 +12,12 @@ import { SecLlamaError, toSecLlamaError } from "../errors.ts";
 import { wipe } from "../secret.ts";
 import { chooseBackend } from "../keys/stores/backend.ts";
 import type { KeyStore } from "../keys/stores/store.ts";
-import { type KeySourceOptions, listPairings, PairingStore } from "../keys/mod.ts";
+import {
+  checkPairingName,
+  type KeySourceOptions,
+  listPairings,
+  PairingStore,
+} from "../keys/mod.ts";
 import { padColumns } from "./columns.ts";
 import { givenOptions } from "./given.ts";
 import { readPairing } from "./read_pairing.ts";
@@ -136,6 +141,9 @@ async function pair(
   context: CommandContext,
   dataDir: string,
 ): Promise<"done" | SealedFetchOptions> {
+  const as = stringOption(context, "as");
+  // Words are good once.
+  if (as !== undefined) checkPairingName(as);
   const pairing = await readPairing(context, stringOption(context, "pair")!);
   if (flag(context, "ephemeral")) {
     let credentials: Credentials = pairing;
@@ -154,8 +162,7 @@ async function pair(
     });
   }
   await ensureDataDirectory(dataDir);
-  const name = stringOption(context, "as") ?? new URL(pairing.url).hostname.replace(/[[\]:]/g, "-")
-    .replace(/^-+|-+$/g, "");
+  const name = as ?? nameOfGateway(new URL(pairing.url));
   const { store } = await storeSource(context, dataDir);
   await new PairingStore(dataDir, store).add(name, pairing.url, encodePairing(pairing));
   // Of who had signed in there under this name.
@@ -168,6 +175,11 @@ async function pair(
   const given = givenOptions(context.values, (option) => !own.includes(option));
   context.tui.note(`Start the proxy with: secllama proxy${given}`);
   return "done";
+}
+
+/** What a gateway is called here where nobody says: by its host's name, in letters that a name may have. */
+export function nameOfGateway({ hostname }: URL): string {
+  return hostname.replace(/[[\]:]/g, "-").replace(/^-+|-+$/g, "") || "gateway";
 }
 
 async function connectionOf(

@@ -49,6 +49,7 @@ export type { Backend, KeyStore, StoreStatus, YesNoUnknown } from "./stores/stor
 export { sealerTo, type SealTo } from "./clients/sealed_credentials.ts";
 export { type OfferState, type OfferTerms, PairingOffers } from "./clients/offers.ts";
 export {
+  checkPairingName,
   type ExportedPairings,
   isOfPairings,
   listPairings,

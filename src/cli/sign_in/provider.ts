@@ -2,11 +2,11 @@
 import * as oidc from "openid-client";
 import { anotherIssuer } from "../../api/sign_in.ts";
 import { SecLlamaError } from "../../errors.ts";
-import { isLoopback } from "../../loopback.ts";
+import { isLoopbackHost } from "../../loopback.ts";
 import { openInBrowser } from "../browser.ts";
 import { type CommandContext, flag } from "../command.ts";
 import { systemFetch } from "../../tls/system_authorities.ts";
-import type { Provider, SignIn } from "./sign_in.ts";
+import { isWebAddress, type Provider, type SignIn } from "./sign_in.ts";
 
 /** So long somebody has to sign in, ms. */
 const WAIT_MS = 600_000;
@@ -60,7 +60,7 @@ async function discovered(
 ): Promise<oidc.Configuration> {
   const url = new URL(issuer);
   // Of this machine, for who tries it out; anything else is https.
-  const plain = url.protocol === "http:" && isLoopback(url.hostname);
+  const plain = url.protocol === "http:" && isLoopbackHost(url.hostname);
   const config = await oidc.discovery(url, clientId, undefined, oidc.None(), {
     ...(plain ? { execute: [oidc.allowInsecureRequests] } : {}),
     [oidc.customFetch]: (url, options) => heard(url, options, signal),
@@ -109,6 +109,9 @@ async function byBrowser(
       return new Response("You can close this page and go back to the terminal.\n");
     },
   );
+  if (!isWebAddress(URL.parse(String(config.serverMetadata().authorization_endpoint)))) {
+    throw misdescribed();
+  }
   const address = oidc.buildAuthorizationUrl(config, {
     redirect_uri: `http://127.0.0.1:${server.addr.port}/callback`,
     scope,
@@ -138,6 +141,11 @@ async function byDevice(
   { provider: { scope }, nonce }: SignIn,
   waiting: AbortSignal,
 ): Promise<Tokens> {
+  if (config.serverMetadata().device_authorization_endpoint === undefined) {
+    throw new SecLlamaError("auth", "the identity provider signs nobody in by a code", {
+      hint: "without --device: sign in on a machine that has a browser",
+    });
+  }
   const device = await oidc.initiateDeviceAuthorization(config, { scope, nonce });
   tui.note("On any device with a browser, open this address and confirm this code:");
   tui.out(device.verification_uri_complete ?? device.verification_uri);
@@ -164,6 +172,14 @@ const GARBAGE = [
   "OAUTH_TIMEOUT",
 ];
 
+/** What it says of a description that lacks what a sign-in needs, or has it at no address of the web. */
+const MISDESCRIBED = [
+  "OAUTH_MISSING_SERVER_METADATA",
+  "OAUTH_INVALID_SERVER_METADATA",
+  "OAUTH_HTTP_REQUEST_FORBIDDEN",
+  "OAUTH_REQUEST_PROTOCOL_FORBIDDEN",
+];
+
 /** What the provider says is a stranger's word, and may have a token in it. */
 async function asked<T>(ask: () => Promise<T>, waiting?: AbortSignal): Promise<T> {
   try {
@@ -178,6 +194,7 @@ async function asked<T>(ask: () => Promise<T>, waiting?: AbortSignal): Promise<T
     const isAway = error === "temporarily_unavailable" || error === "server_error" ||
       error === undefined && (GARBAGE.includes(String(code)) || status === 429);
     if (isAway) throw away(cause);
+    if (error === undefined && MISDESCRIBED.includes(String(code))) throw misdescribed(cause);
     const said = typeof error === "string" && /^[a-z_]{1,40}$/.test(error) ? `: ${error}` : "";
     throw new SecLlamaError("auth", `the identity provider did not sign you in${said}`, {
       hint: "sign in again: secllama login URL",
@@ -193,6 +210,18 @@ function otherIssuer(issuer: string, error: unknown): unknown {
   return code === "OAUTH_JSON_ATTRIBUTE_COMPARISON_FAILED" && attribute === "issuer"
     ? anotherIssuer(issuer, body?.issuer, error)
     : error;
+}
+
+/** It may be mended, and ends no session. */
+function misdescribed(cause?: unknown): SecLlamaError {
+  return new SecLlamaError(
+    "gateway-unreachable",
+    "the identity provider's description lacks an address that a sign-in needs",
+    {
+      hint: "its administrator sees it at its /.well-known/openid-configuration",
+      ...(cause === undefined ? {} : { cause }),
+    },
+  );
 }
 
 function away(cause: unknown): SecLlamaError {

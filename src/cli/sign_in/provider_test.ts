@@ -56,6 +56,11 @@ Deno.test("sign-in: a provider that refuses ends the session; one that is away, 
       discovery = one;
       assert.equal(await said(), "gateway-unreachable", name);
     }
+    const well = { issuer, authorization_endpoint: `${issuer}/auth` };
+    for (const token_endpoint of [undefined, 5, "::", "http://192.0.2.1/token", "file:///token"]) {
+      discovery = () => Response.json({ ...well, token_endpoint });
+      assert.equal(await said(), "gateway-unreachable", `token endpoint ${token_endpoint}`);
+    }
     // It does answer: what is wrong is what the gateway's setting calls it.
     const other = "https://elsewhere.example";
     discovery = () => Response.json({ issuer: other });

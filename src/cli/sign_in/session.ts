@@ -78,7 +78,7 @@ export async function goOn(
       signal,
     });
     if (!answer.ok) throw await readError(answer);
-    const { role, expires } = await answer.json() as Standing;
+    const { role, expires } = standingIn(await answer.text());
     await sessions.keep({ ...kept, role, expires });
     return { role, expires };
   } finally {
@@ -90,4 +90,14 @@ export async function goOn(
 async function lockName(name: string): Promise<string> {
   const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", utf8(name)));
   return `session-${hash.toHex().slice(0, 16)}.lock`;
+}
+
+/** What the gateway answers. @throws {SecLlamaError} `downgrade` if it is none. */
+function standingIn(text: string): Standing {
+  try {
+    const { role, expires } = JSON.parse(text);
+    const isText = typeof role === "string" && typeof expires === "string";
+    if (isText && Number.isFinite(Date.parse(expires))) return { role, expires };
+  } catch { /* said below */ }
+  throw new SecLlamaError("downgrade", "the gateway's answer to the session is none");
 }

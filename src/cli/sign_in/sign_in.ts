@@ -8,10 +8,14 @@ import { SIGN_IN_INFO, signInNonceInput } from "../../api/sign_in.ts";
 import { fromBase64Url, toBase64Url, utf8, utf8Decode } from "../../bytes.ts";
 import { parseAuthority } from "../../config/authority.ts";
 import { SecLlamaError } from "../../errors.ts";
+import { isLoopbackHost } from "../../loopback.ts";
 import { suiteById } from "../../sealed/suite.ts";
 import { secret } from "../../secret.ts";
 import { gatewayAuthorities } from "../../tls/system_authorities.ts";
 
+/** Of each of its two requests, ms. */
+const TIMEOUT_MS = 30_000;
+const NO_GATEWAY = "is it the right address, and does a gateway serve there?";
 const NO_AUTHORITY = "give a certificate as a PEM file";
 const STRANGER =
   "give the certificate of its authority, from its administrator: --ca FILE; or have this system trust it";
@@ -42,34 +46,53 @@ export function readProvider(
   o: { issuer?: unknown; clientId?: unknown; scope?: unknown },
 ): Provider {
   const { issuer, clientId, scope } = o;
-  if (![issuer, clientId, scope].every((one) => typeof one === "string" && one !== "")) {
-    throw new SecLlamaError("downgrade", "the gateway names no identity provider");
+  const all = [issuer, clientId, scope].every((one) => typeof one === "string" && one !== "");
+  if (!all || !isWebAddress(URL.parse(String(issuer)))) {
+    throw new SecLlamaError("downgrade", "the gateway names no identity provider", {
+      hint: NO_GATEWAY,
+    });
   }
   return { issuer, clientId, scope } as Provider;
+}
+
+/** Whether it is https, or http on this machine for who tries it out. */
+export function isWebAddress(url: URL | null): url is URL {
+  return url?.protocol === "https:" || url?.protocol === "http:" && isLoopbackHost(url.hostname);
 }
 
 /**
  * Asks the gateway who the provider is, and makes the key that what it gives is sealed to.
  * @param certificate PEM; undefined: an authority that the system trusts vouches for it.
- * @throws {SecLlamaError} `gateway-unreachable`, `not-found` where nobody can sign in, `bad-config` for a certificate that is none.
+ * @param signal Ends both of its requests.
+ * @throws {SecLlamaError} `gateway-unreachable`, `not-found` where nobody can sign in, `bad-config` for a certificate that is none,
+ * `cancelled`.
  */
-export async function newSignIn(gateway: URL, certificate: string | undefined): Promise<SignIn> {
+export async function newSignIn(
+  gateway: URL,
+  certificate: string | undefined,
+  signal: AbortSignal,
+): Promise<SignIn> {
   const path = new URL(ROUTES.signIn.path.slice(1), gateway.href.replace(/\/?$/, "/"));
   if (certificate !== undefined) parseAuthority(certificate, "--ca", NO_AUTHORITY);
   const client = Deno.createHttpClient({ caCerts: await gatewayAuthorities(certificate) });
   const ask = async (init: RequestInit) => {
-    const answer = await fetch(path, { ...init, client, redirect: "error" })
-      .catch((cause) => {
-        const fault = certificateFault(cause);
-        // What helps who is paired, to pair anew, does not help who signs in.
-        throw new SecLlamaError("gateway-unreachable", cannotReach(path.host, fault), {
-          hint: (fault?.isStranger ? STRANGER : fault?.hint) ??
-            "is it the right address, and does a gateway serve there?",
-          cause,
-        });
+    const until = AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]);
+    const failed = (cause: unknown): never => {
+      if (signal.aborted) {
+        throw new SecLlamaError("cancelled", "the sign-in was broken off", { cause });
+      }
+      const fault = certificateFault(cause);
+      // What helps who is paired, to pair anew, does not help who signs in.
+      throw new SecLlamaError("gateway-unreachable", cannotReach(path.host, fault), {
+        hint: (fault?.isStranger ? STRANGER : fault?.hint) ?? NO_GATEWAY,
+        cause,
       });
+    };
+    const answer = await fetch(path, { ...init, client, redirect: "error", signal: until })
+      .catch(failed);
     if (!answer.ok) throw await readError(answer);
-    return await answer.json();
+    const text = await answer.text().catch(failed);
+    return fieldsOf(text);
   };
   const { issuer, client_id: clientId, scope } = await ask({});
   const provider = readProvider({ issuer, clientId, scope });
@@ -87,7 +110,10 @@ export async function newSignIn(gateway: URL, certificate: string | undefined): 
         body: JSON.stringify({ id_token: idToken, pk: toBase64Url(pk) }),
       });
       try {
-        const bytes = fromBase64Url(sealed);
+        if (typeof name !== "string" || typeof role !== "string" || typeof expires !== "string") {
+          throw new TypeError("no text");
+        }
+        const bytes = fromBase64Url(String(sealed));
         const end = 2 + (bytes[0]! << 8 | bytes[1]!);
         const context = await hpke.setupRecipient(pair, bytes.slice(2, end), {
           info: SIGN_IN_INFO,
@@ -103,4 +129,13 @@ export async function newSignIn(gateway: URL, certificate: string | undefined): 
       }
     },
   };
+}
+
+/** What an answer's JSON has; nothing, if it is none: a page of some other server's. */
+function fieldsOf(text: string): Record<string, unknown> {
+  try {
+    return Object(JSON.parse(text));
+  } catch {
+    return {};
+  }
 }

@@ -82,6 +82,12 @@ export async function pairingsBackend(dataDir: string): Promise<Backend | undefi
   return (await readFile(dataDir))?.backend;
 }
 
+/** Refuses what no gateway may be called here. @throws {SecLlamaError} `usage`. */
+export function checkPairingName(name: string): void {
+  if (isClientName(name)) return;
+  throw new SecLlamaError("usage", "a gateway's name is 1 to 64 letters, digits, spaces and . _ -");
+}
+
 /** The pairing strings of this machine: names and addresses in one file, the strings in a key store. */
 export class PairingStore {
   readonly #dataDir: string;
@@ -99,12 +105,7 @@ export class PairingStore {
    * throws.
    */
   async add(name: string, url: string, text: string): Promise<void> {
-    if (!isClientName(name)) {
-      throw new SecLlamaError(
-        "usage",
-        "a gateway's name is 1 to 64 letters, digits, spaces and . _ -",
-      );
-    }
+    checkPairingName(name);
     await this.#change(async (pairings) => {
       const id = await this.#put(text);
       return {
