@@ -1,13 +1,14 @@
 /** `secllama clients …`: the machines, people and programs that may use this gateway. */
 import { type LimitState, SecLlamaError } from "../errors.ts";
 import { standing, type Usage } from "../firm/limiter.ts";
-import { isAlive, Tokens } from "../firm/tokens.ts";
+import { isAlive, type TokenEntry, Tokens } from "../firm/tokens.ts";
 import { UsageFile } from "../firm/usage_file.ts";
 import {
   type ClientList,
   DEFAULT_ROLE,
   hasExpired,
   type KeyRing,
+  namedBy,
   type PairedClient,
 } from "../keys/mod.ts";
 import { label, type LogFields } from "../log.ts";
@@ -116,14 +117,9 @@ const set: Command = {
       const wanted = role === "none" ? null : role;
       const { dataDir } = await readSettings(context);
       const list = await keys.clients().read();
-      const isClient = list.clients.some((c) =>
-        c.revoked === null && (c.name === which || c.id === which)
-      );
       const tokens = new Tokens(dataDir);
-      const token = (await tokens.list()).find((t) =>
-        t.revoked === null && (t.name === which || t.id === which)
-      );
-      if (!isClient && token !== undefined) {
+      const token = await tokenAlone(list, dataDir, which!);
+      if (token !== undefined) {
         if (end !== undefined) {
           throw new SecLlamaError("usage", "a token's end is set when it is made", {
             field: "--expires",
@@ -170,7 +166,15 @@ const revoke: Command = {
     `NAME may be the client's id as well. A running gateway needs no restart.\n${EXIT_CODES}`,
   run: (context) =>
     withRecord(context, async (keys, record) => {
-      const client = await keys.clients().revoke(context.positionals[0]!);
+      const which = context.positionals[0]!;
+      const { dataDir } = await readSettings(context);
+      const token = await tokenAlone(await keys.clients().read(), dataDir, which);
+      if (token !== undefined) {
+        throw new SecLlamaError("not-found", `${token.name} is a program's token, and no client`, {
+          hint: `to end it: secllama token revoke ${token.name}`,
+        });
+      }
+      const client = await keys.clients().revoke(which);
       await record("client-revoked", clientFields(client));
       report(context, { client }, [`revoked ${client.name} (${client.id.slice(0, 8)})`]);
     }),
@@ -187,6 +191,13 @@ const rename: Command = {
   run: (context) =>
     withRecord(context, async (keys, record) => {
       const [old, name] = context.positionals;
+      const { dataDir } = await readSettings(context);
+      const token = await tokenAlone(await keys.clients().read(), dataDir, old!);
+      if (token !== undefined) {
+        throw new SecLlamaError("not-found", `${token.name} is a program's token, and no client`, {
+          hint: `a token keeps its name; to make another: secllama token create ${name}`,
+        });
+      }
       const client = await keys.clients().rename(old!, name!);
       await record("client-renamed", { ...clientFields(client), before: label(old!) });
       report(context, { client }, [`${old} is now ${client.name}`]);
@@ -213,6 +224,17 @@ const reset: Command = {
 
 /** The commands of `secllama clients`. */
 export const clientCommands: readonly Command[] = [list, set, revoke, rename, reset];
+
+/** The living token that is meant, where no client is. */
+async function tokenAlone(
+  { clients }: ClientList,
+  dataDir: string,
+  which: string,
+): Promise<TokenEntry | undefined> {
+  const isClient = namedBy(clients.filter((c) => c.revoked === null), which) !== undefined;
+  if (isClient) return undefined;
+  return namedBy((await new Tokens(dataDir).list()).filter((t) => t.revoked === null), which);
+}
 
 function keyState(client: PairedClient, ring: KeyRing, now: number): KeyState {
   if (client.revoked !== null) return "revoked";

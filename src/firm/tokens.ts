@@ -15,6 +15,7 @@ import {
   ioError,
   isRoleName,
   ManifestFile,
+  namedBy,
   writeFileAtomically,
 } from "../keys/mod.ts";
 
@@ -127,10 +128,10 @@ export class Tokens {
   async #edit(name: string, edit: (entry: TokenEntry) => TokenEntry): Promise<TokenEntry> {
     return await this.#lock.withLock(async () => {
       const all = await this.list();
-      const found = all.find((one) => (one.name === name || one.id === name) && !one.revoked);
+      const found = namedBy(all.filter((one) => one.revoked === null), name);
       if (found === undefined) {
         throw new SecLlamaError("not-found", `there is no token ${name}`, {
-          hint: "to see them: secllama token list",
+          hint: "to see them: secllama token list; who is paired ends by: secllama clients revoke",
         });
       }
       const edited = edit(found);

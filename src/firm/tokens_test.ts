@@ -37,7 +37,8 @@ Deno.test("tokens: one lets in until it is revoked or ends, and its text is in n
     assert.equal(check.find(text)?.id, entry.id);
     now += 1;
     assert.equal(check.find(text), undefined, "it has ended");
-    await tokens.revoke(lasting.entry.id);
+    // As clients list shows it.
+    await tokens.revoke(lasting.entry.id.slice(0, 8));
     assert.equal(check.find(lasting.text), undefined, "it was revoked");
     assert.equal(await code(tokens.revoke("other")), "not-found");
     assert.equal(await code(tokens.create("no name")), "usage");

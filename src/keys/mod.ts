@@ -4,6 +4,7 @@ export {
   type ClientList,
   hasExpired,
   isPermission,
+  namedBy,
   type PairedClient,
   type Permission,
 } from "./clients/client_list.ts";

@@ -35,6 +35,9 @@ Deno.test("clients list: while what was counted cannot be read all are listed, a
       apps.map(({ name, limits }: { name: string; limits: unknown }) => [name, limits]),
       [["limited", null], ["free", []]],
     );
+    const revoked = await cli(["clients", "revoke", apps[1].id.slice(0, 8)], { env });
+    assert.equal(revoked.code, EXIT.internal, revoked.stderr);
+    assert.match(revoked.stderr, /free is a program's token.*\nhint: .*secllama token revoke free/);
   } finally {
     await Deno.remove(home, { recursive: true });
   }

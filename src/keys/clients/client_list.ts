@@ -236,6 +236,20 @@ export function hasExpired({ expires }: Pick<PairedClient, "expires">, nowMs: nu
   return expires !== undefined && nowMs >= Date.parse(expires);
 }
 
+/** Digits of an id that lists and the audit log show. */
+const SHOWN_DIGITS = 8;
+
+/** What an administrator means by a name, an id, or as much of an id as is shown; undefined: none of these, or more than one. */
+export function namedBy<One extends { readonly name: string; readonly id: string }>(
+  all: readonly One[],
+  which: string,
+): One | undefined {
+  const exact = all.find(({ name }) => name === which) ?? all.find(({ id }) => id === which);
+  if (exact !== undefined || which.length < SHOWN_DIGITS) return exact;
+  const [found, ...more] = all.filter(({ id }) => id.startsWith(which));
+  return more.length === 0 ? found : undefined;
+}
+
 /** Whether `text` may name a client: 1 to 64 letters, digits, spaces and `._-`, beginning and ending with no space. */
 export function isClientName(text: string): boolean {
   return /^[\p{L}\p{N}](?:[\p{L}\p{N} ._-]{0,62}[\p{L}\p{N}._-])?$/u.test(text);

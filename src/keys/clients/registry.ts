@@ -10,6 +10,7 @@ import {
   type ClientList,
   hasExpired,
   isClientName,
+  namedBy,
   type PairedClient,
   type Permission,
 } from "./client_list.ts";
@@ -158,7 +159,7 @@ export class ClientRegistry {
   async rename(which: string, name: string): Promise<PairedClient> {
     checkClientName(name);
     return await this.#edit(which, (client, list) => {
-      const other = find(list, name);
+      const other = called(list, name);
       if (other !== undefined && other.id !== client.id) {
         throw new SecLlamaError("key-refused", `there is a client named ${name} already`);
       }
@@ -256,10 +257,14 @@ export class ClientRegistry {
   }
 }
 
-/** The unrevoked client of this name, or of this id. */
+/** The unrevoked client of this name, or of this id; see {@link namedBy}. */
 function find(list: ClientList, which: string): PairedClient | undefined {
-  const live = list.clients.filter((c) => c.revoked === null);
-  return live.find((c) => c.name === which) ?? live.find((c) => c.id === which);
+  return namedBy(list.clients.filter((c) => c.revoked === null), which);
+}
+
+/** The unrevoked client that is called so. */
+function called(list: ClientList, name: string): PairedClient | undefined {
+  return list.clients.find((c) => c.revoked === null && c.name === name);
 }
 
 /** @throws {SecLlamaError} `not-found`. */
@@ -272,7 +277,7 @@ function needRole({ roles }: ClientList, name: string): void {
 
 /** The client that a new one of this name would end. @throws {SecLlamaError} `key-refused` if it shall not be. */
 function replaced(list: ClientList, name: string, replace = false): PairedClient | undefined {
-  const old = find(list, name);
+  const old = called(list, name);
   if (old === undefined || replace) return old;
   throw new SecLlamaError("key-refused", `there is a client named ${name} already`, {
     hint: `to end it and pair it anew, run: secllama pair ${name} --replace --url …`,

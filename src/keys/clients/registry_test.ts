@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { SecLlamaError } from "../../errors.ts";
 import { secret } from "../../secret.ts";
-import { isClientName, parseClientList, serialiseClientList } from "./client_list.ts";
+import { isClientName, namedBy, parseClientList, serialiseClientList } from "./client_list.ts";
 import { ClientRegistry } from "./registry.ts";
 import { ManifestFile } from "../keyset/manifest_file.ts";
 import type { KeySource } from "../key_source.ts";
@@ -61,6 +61,30 @@ Deno.test("clients: pair, list, rename, revoke; every id is new, and the file ho
       assert.equal(isClientName(name), false, name);
       assert.equal(await code(registry.add(name)), "usage");
     }
+  }));
+
+Deno.test("clients: one is meant by its name, its id, or as much of that as lists show, where that is one", () =>
+  withFolder(async (folder) => {
+    const all = [
+      { name: "a", id: "0123456789ab" },
+      { name: "b", id: "0123456700cd" },
+      { name: "c", id: "0123456700ce" },
+      { name: "01234567", id: "ffffffffffff" },
+    ];
+    const meant = (which: string) => namedBy(all, which)?.id;
+    for (const { name, id } of all) assert.deepEqual([meant(name), meant(id)], [id, id]);
+    assert.equal(meant("01234567"), "ffffffffffff", "a name goes before a part of an id");
+    assert.equal(meant("012345678"), "0123456789ab");
+    assert.equal(meant("0123456700"), undefined, "two of them");
+    assert.equal(meant("fffffff"), undefined, "less than is shown");
+    assert.equal(meant(""), undefined);
+    const registry = (await sourceAt(folder, new MemoryStore())).clients();
+    const laptop = await registry.add("laptop");
+    // No name is taken because an id begins so.
+    const other = await registry.add(laptop.id.slice(0, 8));
+    assert.equal((await registry.rename(other.id, laptop.id.slice(0, 9))).id, other.id);
+    assert.equal((await registry.revoke(laptop.id.slice(0, 8))).id, laptop.id);
+    assert.equal(await code(registry.revoke(laptop.id.slice(0, 8))), "not-found");
   }));
 
 Deno.test("clients: a list that was edited, put back, cut or removed lets nobody in", () =>
