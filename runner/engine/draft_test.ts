@@ -2,7 +2,11 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { SEED, seeded } from "../../tests/support/seeds.ts";
-import { collect, GREEDY, request, WARM, withEngine } from "./testing.ts";
+import { createThreadpool } from "./context.ts";
+import { openDrafter } from "./drafter.ts";
+import { openLibrary } from "./library.ts";
+import { loadModel } from "./model.ts";
+import { collect, GREEDY, libraryFolder, request, WARM, withEngine } from "./testing.ts";
 import { makeRandomGguf } from "./testing_gguf.ts";
 import type { EngineOptions, GenerateRequest } from "./types.ts";
 
@@ -168,4 +172,30 @@ Deno.test("draft: one that cannot guess for the model is refused, and the model 
       assert.equal(engine.info.drafts, true);
       return Promise.resolve();
     });
+  }));
+
+Deno.test("draft: what it read of a client's text helps no other client", () =>
+  withModels(async ({ main }) => {
+    const library = openLibrary(libraryFolder(), { verify: true });
+    const { vocabulary } = loadModel(library, main, { gpuLayers: 0 });
+    const threadpool = createThreadpool(library, 1);
+    const drafter = openDrafter({
+      library,
+      path: main,
+      vocabulary,
+      threadpool,
+      threads: 1,
+      contextLength: 256,
+    });
+    const text = Array.from({ length: 100 }, (_, at) => 300 + at);
+    drafter.turnTo("one");
+    const unread = drafter.behindMs(text);
+    assert.equal((await drafter.guess(text, 4)).length, 4);
+    assert.ok(drafter.behindMs(text) < unread / 20, "control: it was read");
+    drafter.turnTo("one");
+    assert.ok(drafter.behindMs(text) < unread / 20);
+    drafter.turnTo("another");
+    assert.equal(drafter.behindMs(text), unread);
+    assert.equal((await drafter.guess(text, 4)).length, 4);
+    drafter.free();
   }));

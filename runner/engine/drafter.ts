@@ -141,6 +141,8 @@ export class Drafter {
   #wrong = 0;
   #refused = 0;
   #broken = false;
+  /** Whose text it is. */
+  #client: string | undefined;
   /** The text that it followed last, which may have grown, and how many leading cells are known to be of it. */
   #text: readonly number[] = [];
   #known = 0;
@@ -153,6 +155,15 @@ export class Drafter {
   /** How likely a guess is right if the one before it is, from 0 to 1, as far as the last ones say. */
   get chance(): number {
     return (this.#right + 0.5) / (this.#right + this.#wrong + 1);
+  }
+
+  /**
+   * Turns to this client's texts. What it has of another's is forgotten: how soon it could follow would tell whether their texts begin
+   * alike.
+   */
+  turnTo(client: string): void {
+    if (client !== this.#client) this.#forget(0);
+    this.#client = client;
   }
 
   /** About how long it would take to read what it has not read of this text, ms. */

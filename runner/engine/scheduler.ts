@@ -259,6 +259,7 @@ export class Scheduler {
       drafter.refuse();
       return;
     }
+    drafter.turnTo(generation.client);
     const took = performance.now() - (generatesSince ?? Infinity);
     if (!costs.mayRead(drafter.behindMs(text), took)) return;
     const tokens = await drafter.guess(text, count);
