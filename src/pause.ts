@@ -18,9 +18,10 @@ export function idlePause(ms: number, signal: AbortSignal): Promise<void> {
  *
  * @example
  * ```ts
- * const reading = Deno.stdin.read(buffer);
- * if (!await settlesWithin(reading, 100)) return "quiet";
- * const n = await reading;
+ * async function typed(bytes: Uint8Array): Promise<number | null | "nothing yet"> {
+ *   const reading = Deno.stdin.read(bytes);
+ *   return await settlesWithin(reading, 100) ? await reading : "nothing yet";
+ * }
  * ```
  */
 export async function settlesWithin(what: Promise<unknown>, ms: number): Promise<boolean> {
