@@ -4,8 +4,9 @@
  * The client's end is watched for while the handler works; it aborts `request.signal`. Whatever is waited for has a
  * deadline, which the server's clock enforces by calling {@link Connection.tick}.
  */
-import { SecLlamaError, toSecLlamaError } from "../errors.ts";
+import { SecLlamaError } from "../errors.ts";
 import { label, type Logger } from "../log.ts";
+import { answer, type Handler } from "./answer.ts";
 import { breakSocket } from "./break_socket.ts";
 import {
   asksForHead,
@@ -26,17 +27,6 @@ import { SocketReader } from "./socket_reader.ts";
 
 /** A client's connection; TLS is Deno's work and shows here as plain bytes. */
 export type Socket = Deno.TcpConn | Deno.TlsConn | Deno.UnixConn;
-
-/** Who sent a request. */
-export interface RequestInfo {
-  /** The other end of the connection. */
-  readonly peer: Deno.NetAddr;
-  /** Whose shares it counts for: a user of this machine, or an address. */
-  readonly party: string;
-}
-
-/** What answers a request. What it throws becomes an error answer without detail. */
-export type Handler = (request: Request, info: RequestInfo) => Response | Promise<Response>;
 
 export interface ConnectionOptions {
   readonly handler: Handler;
@@ -258,7 +248,7 @@ export class Connection {
 
   /** One request and its answer; whether another may follow. */
   async #exchange(head: Head): Promise<boolean> {
-    const { limits, logger, rules } = this.#options;
+    const { handler, limits, logger, rules } = this.#options;
     const abort = this.#abort = new AbortController();
     const body = this.#body = new RequestBody(this.#reader, {
       contentLength: head.contentLength,
@@ -271,8 +261,12 @@ export class Connection {
     });
     const answered = { done: false };
     try {
-      const response = await this.#answer(head, body, abort.signal, () => {
-        void this.#watch(body, abort, answered);
+      const path = this.#path = pathOf(head.target);
+      const response = await answer(head, {
+        ...{ body, path, handler, rules, logger, signal: abort.signal },
+        info: { peer: this.peer, party: this.#party },
+        origin: this.#origin,
+        onReading: () => void this.#watch(body, abort, answered),
       });
       return await writeResponse({ write: (bytes) => this.#write(bytes) }, response, {
         method: head.method,
@@ -291,44 +285,6 @@ export class Connection {
       body.stop();
       this.#body = undefined;
       this.#abort = undefined;
-    }
-  }
-
-  async #answer(
-    head: Head,
-    body: RequestBody,
-    signal: AbortSignal,
-    onReading: () => void,
-  ): Promise<Response> {
-    const path = this.#path = pathOf(head.target);
-    const field = (wanted: string) => head.fields.find(([name]) => name === wanted)?.[1] ?? null;
-    if (head.contentLength !== 0) {
-      const headers = { type: field("content-type"), encoding: field("content-encoding") };
-      const refused = this.#options.rules.refusedBody(path, headers);
-      if (refused) return this.#errorResponse(refused);
-    }
-    try {
-      const init = body.init();
-      const request = new Request(`http://${head.host}${head.target}`, {
-        method: head.method,
-        headers: head.fields as [string, string][],
-        body: init,
-        signal,
-      });
-      onReading();
-      return await this.#options.handler(request, {
-        peer: this.peer,
-        party: this.#party,
-      });
-    } catch (error) {
-      // The handler passed on why it could not read the body, or failed by itself.
-      const e = body.error ?? toSecLlamaError(error);
-      if (e.code === "internal") {
-        this.#options.logger.error("handler-failed", {
-          error: label((error as Error)?.name ?? "unknown"),
-        });
-      }
-      return this.#errorResponse(e);
     }
   }
 
@@ -365,11 +321,6 @@ export class Connection {
     const rendered = this.#options.rules.render(refusal, this.#path, this.#origin);
     await this.#write(refusalBytes(rendered, this.#isHead));
     await this.#linger();
-  }
-
-  #errorResponse(error: SecLlamaError): Response {
-    const { status, headers, body } = this.#options.rules.render(error, this.#path, this.#origin);
-    return new Response(body, { status, headers });
   }
 
   /** Closing with unread bytes resets a connection, and the client may then never see the answer that it got. */

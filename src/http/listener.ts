@@ -10,7 +10,8 @@
 import { SecLlamaError } from "../errors.ts";
 import { label, type Logger } from "../log.ts";
 import { isLoopback } from "../loopback.ts";
-import { Connection, type ConnectionOptions, type Handler, type Socket } from "./connection.ts";
+import type { Handler } from "./answer.ts";
+import { Connection, type ConnectionOptions, type Socket } from "./connection.ts";
 import { Leaving } from "./leaving.ts";
 import { DEFAULT_LIMITS, type Limits } from "./limits.ts";
 import { Newcomers } from "./newcomers.ts";

@@ -1,5 +1,5 @@
 /** The hardened listener that gateway and proxy share. */
-export type { Handler, RequestInfo } from "./connection.ts";
+export type { Handler, RequestInfo } from "./answer.ts";
 export { DEFAULT_LIMITS, type Limits } from "./limits.ts";
 export { logMisconfigured } from "./misconfigured.ts";
 export { SHARED_PARTY } from "./parties.ts";
