@@ -23,6 +23,8 @@ interface Answered {
   readonly path: string;
   /** Its id in Anthropic's dialect. */
   readonly requestId?: string | null | undefined;
+  /** Why it broke, for who knows more than the stream does. */
+  readonly why?: ((error: SecLlamaError) => SecLlamaError) | undefined;
 }
 
 /**
@@ -33,7 +35,7 @@ interface Answered {
  */
 export function brokenInWords(
   body: ReadableStream<Uint8Array>,
-  { type, path, requestId }: Answered,
+  { type, path, requestId, why = (error) => error }: Answered,
 ): ReadableStream<Uint8Array> {
   const end = ENDS.get(type ?? "");
   if (end === undefined) return body;
@@ -53,8 +55,9 @@ export function brokenInWords(
         // Of whoever has left there is nobody to tell; a fault of ours is not a reply's.
         const tells = error instanceof SecLlamaError && end.every((byte, at) => byte === last[at]);
         if (!tells) throw error;
-        failure = { error };
-        controller.enqueue(errorPiece(error, { type, path, requestId }));
+        const told = why(error);
+        failure = { error: told };
+        controller.enqueue(errorPiece(told, { type, path, requestId }));
       }
     },
     cancel: (reason) => reader.cancel(reason),

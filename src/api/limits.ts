@@ -20,6 +20,8 @@ export const LIMITS_HEADER = "secllama-limits";
  * no tokens does not know them: it adds the SHA-256 of what was shown, `ID.HASH`, and the gateway looks. No secret.
  */
 export const APP_HEADER = "secllama-app";
+/** What who asked under a token is told that is taken back meanwhile. */
+export const TOKEN_TAKEN_BACK = "the API token was revoked while its request ran";
 const APP = /^([0-9a-f]{12})(?:\.([0-9a-f]{64}))?$/;
 
 /** What {@link APP_HEADER} says; undefined: nothing that could be an app. */

@@ -1,6 +1,6 @@
 /** Whose request it is and whether their role lets them: a paired client by its key, a program of this machine by its token's id. */
 import type { CallTerms } from "../api/call_terms.ts";
-import { readApp } from "../api/limits.ts";
+import { readApp, TOKEN_TAKEN_BACK } from "../api/limits.ts";
 import { type ErrorCode, SecLlamaError, toSecLlamaError } from "../errors.ts";
 import type { Ticket } from "../firm/limiter.ts";
 import {
@@ -221,7 +221,7 @@ function unknown(): SecLlamaError {
 }
 
 function takenBack(): SecLlamaError {
-  return new SecLlamaError("token-refused", "the API token was revoked while its request ran");
+  return new SecLlamaError("token-refused", TOKEN_TAKEN_BACK);
 }
 
 function endedToken(): never {

@@ -9,7 +9,13 @@ import { errorResponse } from "../api/errors.ts";
 import { HINTS } from "../hints.ts";
 import { INFLATED, inflated } from "../api/inflate.ts";
 import { refusedRequestBody } from "../api/listener_rules.ts";
-import { APP_HEADER, limitHeaders, LIMITS_HEADER, readLimits } from "../api/limits.ts";
+import {
+  APP_HEADER,
+  limitHeaders,
+  LIMITS_HEADER,
+  readLimits,
+  TOKEN_TAKEN_BACK,
+} from "../api/limits.ts";
 import { JSON_TYPE } from "../api/media_types.ts";
 import { readChallenge } from "../api/proxy_identity.ts";
 import {
@@ -222,12 +228,24 @@ async function sealed(
       type,
       path: route.path,
       requestId: answer.headers.get("request-id"),
+      why: (error) => takenBack(options, app) ?? error,
     }),
     {
       status: answer.status,
       headers: { ...headers, "secllama-sealed": "1" },
     },
   );
+}
+
+/** Why a reply broke off that was under way under this token, which was revoked: the gateway ends its connection, and can say no more. */
+function takenBack({ gate }: ProxyAppOptions, app: string | undefined): SecLlamaError | undefined {
+  if (gate === undefined || app === undefined) return undefined;
+  try {
+    if (!gate.tokens.wasRevoked(app)) return undefined;
+  } catch {
+    return undefined;
+  }
+  return new SecLlamaError("token-refused", TOKEN_TAKEN_BACK);
 }
 
 /** @throws {SecLlamaError} `bad-request` for what is no challenge, `not-found` where nothing can be proven. */

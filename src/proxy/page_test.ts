@@ -287,7 +287,7 @@ Deno.test("page: where tokens are asked for, a browser that showed the launch se
   const launch = "x".repeat(43);
   const find = () => undefined;
   const gate = {
-    tokens: { find, idIn: find },
+    tokens: { find, idIn: find, wasRevoked: () => false },
     guesses: new Guesses(),
     own: "own",
     logger: silentLogger,

@@ -14,6 +14,8 @@ export interface TokenGateOptions {
     find(text: string): { readonly id: string } | undefined;
     /** The id in a text, if there is or was a token of this id. */
     idIn(text: string): string | undefined;
+    /** Whether the token of this id was taken back. Throws while nobody knows. */
+    wasRevoked(id: string): boolean;
   };
   /** Counts wrong ones for whoever sends them: `Guesses` of src/firm. */
   readonly guesses: {

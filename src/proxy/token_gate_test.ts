@@ -20,6 +20,7 @@ function gated() {
     tokenGate({
       tokens: {
         find: (text) => text === TOKEN || text === OTHER ? { name: "app" } as never : undefined,
+        wasRevoked: () => false,
         idIn: (text) => [TOKEN, OTHER].find((one) => one.slice(0, 16) === text.slice(0, 16)),
       },
       guesses: new Guesses(() => 0),
@@ -244,6 +245,7 @@ Deno.test("token gate: while the tokens are not known nobody is let in, in each 
           if (known) return { id: "0123456789ab" };
           throw unknown();
         },
+        wasRevoked: () => false,
         idIn: () => undefined,
       },
       guesses: new Guesses(() => 0),

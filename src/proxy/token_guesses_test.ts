@@ -42,6 +42,7 @@ Deno.test(`token gate: ${COUNT} guesses let nobody in, and of few more than twen
         tokens: {
           find: (text) => (looked++, check.find(text)),
           idIn: (text) => check.idIn(text),
+          wasRevoked: (id) => check.wasRevoked(id),
         },
         guesses: new Guesses(() => now),
         own: "x".repeat(43),
