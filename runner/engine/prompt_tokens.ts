@@ -302,7 +302,8 @@ class TokenFinder {
   }
 }
 
-function joined(pieces: readonly Int32Array[]): Int32Array {
+/** Tokens one after another. */
+export function joined(pieces: readonly Int32Array[]): Int32Array {
   const tokens = new Int32Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
   let at = 0;
   for (const piece of pieces) {

@@ -7,7 +7,9 @@ import { DEMO_MODEL, exists, libraryFolder } from "./testing.ts";
 import { makeRandomGguf } from "./testing_gguf.ts";
 import type { PromptPart } from "./types.ts";
 import type { Vocabulary } from "./vocabulary.ts";
-import { seeded } from "../../tests/support/seeds.ts";
+import { inProportion } from "../../tests/support/patience.ts";
+import { SEED, seeded } from "../../tests/support/seeds.ts";
+import type { LongWork } from "../turns.ts";
 
 const STORIES = sharedModel("stories260K.gguf", "prompt tokens (stories)") ?? "";
 const CONTROL = [
@@ -52,7 +54,10 @@ const WORDS = [
   "=",
 ];
 
-async function withVocabulary(path: string, use: (vocabulary: Vocabulary) => void): Promise<void> {
+async function withVocabulary(
+  path: string,
+  use: (vocabulary: Vocabulary) => void | Promise<void>,
+): Promise<void> {
   const library = openLibrary(libraryFolder(), { verify: false });
   const model = loadModel(library, path, { gpuLayers: 0 });
   try {
@@ -62,7 +67,10 @@ async function withVocabulary(path: string, use: (vocabulary: Vocabulary) => voi
   }
 }
 
-async function withMade(name: string | undefined, use: (vocabulary: Vocabulary) => void) {
+async function withMade(
+  name: string | undefined,
+  use: (vocabulary: Vocabulary) => void | Promise<void>,
+) {
   const dir = await Deno.makeTempDir({ prefix: "secllama-test-" });
   try {
     makeRandomGguf("tiny", "q8_0", `${dir}/m.gguf`, {
@@ -78,7 +86,7 @@ async function withMade(name: string | undefined, use: (vocabulary: Vocabulary) 
 /** Each vocabulary: SentencePiece with tokens of every kind, the same with Phi-3's stripping, and what lies here. */
 const VOCABULARIES: [
   name: string,
-  run: (use: (vocabulary: Vocabulary) => void) => Promise<void>,
+  run: (use: (vocabulary: Vocabulary) => void | Promise<void>) => Promise<void>,
 ][] = [
   ["made", (use) => withMade(undefined, use)],
   ["made, as Phi-3", (use) => withMade("phi-3", use)],
@@ -193,6 +201,54 @@ Deno.test("prompt tokens: tokens that llama.cpp knows in any text, by who wrote 
     assert.ok(!has({ text: "<tool_call>", special: false, reply: true }, call));
     assert.ok(has({ text: "<tool_call>", special: true }, call));
     assert.ok(has({ text: "<table>", special: false }, table));
+  }));
+
+/** Work whose asides are waited for. */
+async function done<T>(work: LongWork<T>): Promise<T> {
+  for (;;) {
+    const { done, value } = work.next();
+    if (done) return value;
+    if (value !== undefined) await value();
+  }
+}
+
+const LONG_TEXTS = Deno.env.get("SECLLAMA_FULL") === "1" ? 60 : 2;
+/** Characters that no token has, beside those that many have. */
+const RARE = ["😀", "𝔸", "ݐ", "\ud800", "\udc00", "▁", "\n", " ", "e\u0301", " a", "[INST]", "s>"];
+
+for (const [name, run] of VOCABULARIES) {
+  Deno.test(`prompt tokens: a long text in parts is what llama.cpp makes of the whole (${name}), seed: ${SEED}`, () =>
+    run(async (vocabulary) => {
+      const random = seeded(SEED);
+      const specials = [...vocabulary.controlTexts, ...vocabulary.userDefinedTexts].slice(0, 50);
+      for (let round = 0; round < LONG_TEXTS; round++) {
+        const list = Array.from(
+          { length: 1 + Math.floor(random() * 5) },
+          () => pick(random, [...WORDS, ...RARE, ...specials]),
+        );
+        let text = "";
+        while (text.length < 100_000) {
+          text += words(random, list).repeat(1 + Math.floor(random() * 900));
+        }
+        for (const special of [true, false]) {
+          const parts = [{ text, special }];
+          const expected = vocabulary.tokenizePrompt(parts);
+          const tokens = await done(vocabulary.tokenizeInTurns(parts));
+          assert.ok(tokens !== undefined && tokens.every((id, at) => id === expected[at]));
+          assert.equal(tokens.length, expected.length, JSON.stringify(list));
+        }
+      }
+    }));
+}
+
+Deno.test("prompt tokens: characters that no token has take time in proportion to their number", () =>
+  withMade(undefined, async (vocabulary) => {
+    const parts = [{ text: "😀".repeat(200_000), special: true }];
+    let tokens: Int32Array | undefined;
+    await inProportion("characters of no token", async () => {
+      tokens = await done(vocabulary.tokenizeInTurns(parts, { bos: false }));
+    });
+    assert.equal(tokens?.length, 800_001);
   }));
 
 const noStories = !exists(STORIES);

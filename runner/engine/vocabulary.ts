@@ -10,8 +10,9 @@ import {
   MAX_UNITS_PER_TOKEN,
   ThreadTokenizer,
 } from "./long_text.ts";
-import { PromptTokenizer, type SpecialToken, type TextTokenizer } from "./prompt_tokens.ts";
+import { joined, PromptTokenizer, type SpecialToken, type TextTokenizer } from "./prompt_tokens.ts";
 import type { LlamaSymbols } from "./symbols.ts";
+import { TextCuts } from "./text_cuts.ts";
 import type { PromptPart } from "./types.ts";
 
 /** `enum llama_token_attr` */
@@ -25,6 +26,9 @@ const ATTRIBUTE = {
 /** `enum llama_vocab_type` */
 const SENTENCE_PIECE = 1;
 const NONE = 0;
+
+/** A longer text is tokenized in parts, where that comes to the same. */
+const UNCUT_UNITS = 64 * 1024;
 
 /** A text with more units for each token that there is room for is looked at before it is tokenized as a whole. */
 const DOUBTFUL_UNITS_PER_TOKEN = 4;
@@ -69,6 +73,9 @@ export class Vocabulary {
   readonly textEnd: number;
   readonly #prompts: PromptTokenizer;
   readonly #thread: ThreadTokenizer;
+  readonly #isSentencePiece: boolean;
+  /** Made for the first long text. */
+  #cuts: TextCuts | undefined;
   #buffer = new Uint8Array(256);
 
   constructor(llama: LlamaSymbols, pointer: Deno.PointerValue) {
@@ -122,7 +129,8 @@ export class Vocabulary {
     );
     this.#prompts = new PromptTokenizer(specials);
     this.#thread = new ThreadTokenizer(llama, pointer);
-    this.#addsSpace = type === SENTENCE_PIECE &&
+    this.#isSentencePiece = type === SENTENCE_PIECE;
+    this.#addsSpace = this.#isSentencePiece &&
       this.#tokenize("a", false)[0] !== this.#tokenize("\na", false).at(-1);
   }
 
@@ -235,24 +243,50 @@ export class Vocabulary {
   #textTokenizer(longUnits: number): TextTokenizer {
     const tokenize = (text: string, special: boolean) => this.#tokenize(text, special);
     const atOnce = (text: string) => this.#continue(text);
-    const thread = this.#thread;
-    // As `#continue` does it.
-    const lineFeed = this.#addsSpace ? tokenize("\n", false) : new Int32Array(0);
-    const prefix = this.#addsSpace ? "\n" : "";
+    const long = (text: string, how: { special: boolean; isFirst: boolean }) =>
+      this.#long(text, how);
     return {
       *tokenize(text, special) {
         return text.length > longUnits
-          ? yield* thread.tokenize(text, special)
+          ? yield* long(text, { special, isFirst: true })
           : tokenize(text, special);
       },
       *continue(text) {
-        if (text.length <= longUnits) return atOnce(text);
-        const tokens = yield* thread.tokenize(prefix + text, false);
-        return lineFeed.every((id, index) => tokens[index] === id)
-          ? tokens.subarray(lineFeed.length)
-          : yield* thread.tokenize(text, false);
+        return text.length > longUnits
+          ? yield* long(text, { special: false, isFirst: false })
+          : atOnce(text);
       },
     };
+  }
+
+  /** In another thread, a part after another. @param how.isFirst No other text is in front of it. */
+  *#long(text: string, how: { special: boolean; isFirst: boolean }): LongWork<Int32Array> {
+    const all: Int32Array[] = [];
+    for (const [index, part] of (yield* this.#parts(text)).entries()) {
+      const tokens = how.isFirst && index === 0
+        ? yield* this.#thread.tokenize(part, how.special)
+        : yield* this.#longContinue(part, how.special);
+      all.push(tokens);
+    }
+    return all.length === 1 ? all[0]! : joined(all);
+  }
+
+  /** As `#continue` does it. */
+  *#longContinue(text: string, special: boolean): LongWork<Int32Array> {
+    if (!this.#addsSpace) return yield* this.#thread.tokenize(text, special);
+    const lineFeed = this.#tokenize("\n", false);
+    const tokens = yield* this.#thread.tokenize("\n" + text, special);
+    return lineFeed.every((id, index) => tokens[index] === id)
+      ? tokens.subarray(lineFeed.length)
+      : yield* this.#thread.tokenize(text, special);
+  }
+
+  *#parts(text: string): Work<string[]> {
+    if (!this.#isSentencePiece || text.length <= UNCUT_UNITS) return [text];
+    const { size } = this;
+    const specials = [...this.controlTexts, ...this.userDefinedTexts];
+    this.#cuts ??= yield* TextCuts.of({ size, specials, textOf: (id) => this.textOf(id) });
+    return yield* this.#cuts.parts(text);
   }
 
   /** A whole text, with the tokens that the model was trained to see at its ends; none is doubled. */
