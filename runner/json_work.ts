@@ -44,22 +44,59 @@ export function* jsonSize(value: unknown, most = Infinity): Work<number> {
   return units;
 }
 
+/** A list whose items are made when they are written, each in one go: all at once they may be more than the memory holds. */
+export class SmallItems {
+  readonly items: Iterable<unknown>;
+
+  /** @param items What {@link jsonPieces} takes, and small. They are gone through once. */
+  constructor(items: Iterable<unknown>) {
+    this.items = items;
+  }
+}
+
+/** Texts that follow one another; where there is none, it is a place to yield. */
+export type JsonPieces = Generator<string | undefined, void, void>;
+
+type Without = (name: string) => boolean;
+
 /**
- * What `JSON.stringify` makes of a value, in pieces of some ten thousand units. A `Float32Array` is an array of numbers.
- * @param value Objects, arrays, texts, numbers, true, false, null; what is undefined is left out of objects.
+ * What `JSON.stringify` makes of a value, in pieces of some ten thousand units. A `Float32Array` or `Int32Array` is an array of
+ * numbers.
+ * @param value Objects, arrays, texts, numbers, true, false, null, {@link SmallItems}; what is undefined is left out of objects.
  * @param without Whether members of this name are left out as well.
  */
-export function* writeJson(
-  value: unknown,
-  without: (name: string) => boolean = () => false,
-): Work<string[]> {
+export function* jsonPieces(value: unknown, without: Without = () => false): JsonPieces {
   const out = new Pieces();
-  yield* write(value, { out, without });
-  return out.end();
+  const work = write(value, { out, without });
+  while (!work.next().done) {
+    yield* out.taken();
+    yield;
+  }
+  yield* out.end();
+}
+
+/** The next text; undefined: it was the last. */
+export function* nextPiece(pieces: JsonPieces): Work<string | undefined> {
+  for (;;) {
+    const { done, value } = pieces.next();
+    if (done) return undefined;
+    if (value !== undefined) return value;
+    yield;
+  }
+}
+
+/** All of {@link jsonPieces}. */
+export function* writeJson(value: unknown, without?: Without): Work<string[]> {
+  const all: string[] = [];
+  for (const piece of jsonPieces(value, without)) {
+    if (piece === undefined) yield;
+    else all.push(piece);
+  }
+  return all;
 }
 
 class Pieces {
-  readonly #done: string[] = [];
+  #done: string[] = [];
   #open: string[] = [];
   #units = 0;
   #steps = 0;
@@ -78,6 +115,13 @@ class Pieces {
     return true;
   }
 
+  /** Those that are whole; they are handed over. */
+  taken(): string[] {
+    const taken = this.#done;
+    this.#done = [];
+    return taken;
+  }
+
   end(): string[] {
     this.#close();
     return this.#done;
@@ -92,14 +136,15 @@ class Pieces {
 
 interface Writing {
   readonly out: Pieces;
-  readonly without: (name: string) => boolean;
+  readonly without: Without;
 }
 
 function* write(value: unknown, how: Writing): Work<void> {
   const { out, without } = how;
   if (typeof value === "string" && value.length > TEXT_UNITS) yield* writeText(value, out);
   else if (value === null || typeof value !== "object") out.add(exactText(value) ?? "null");
-  else if (Array.isArray(value) || value instanceof Float32Array) yield* writeList(value, how);
+  else if (value instanceof SmallItems) yield* writeItems(value, out);
+  else if (Array.isArray(value) || isNumbers(value)) yield* writeList(value, how);
   else {
     let before = "{";
     for (const [name, member] of Object.entries(value)) {
@@ -113,7 +158,24 @@ function* write(value: unknown, how: Writing): Work<void> {
   if (out.due()) yield;
 }
 
-function* writeList(list: readonly unknown[] | Float32Array, how: Writing): Work<void> {
+function isNumbers(value: object): value is Float32Array | Int32Array {
+  return value instanceof Float32Array || value instanceof Int32Array;
+}
+
+function* writeItems({ items }: SmallItems, out: Pieces): Work<void> {
+  let before = "[";
+  for (const item of items) {
+    out.add(before + exactText(item));
+    before = ",";
+    if (out.due()) yield;
+  }
+  out.add(before === "[" ? "[]" : "]");
+}
+
+function* writeList(
+  list: readonly unknown[] | Float32Array | Int32Array,
+  how: Writing,
+): Work<void> {
   const { out } = how;
   out.add("[");
   for (let at = 0; at < list.length;) {

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { runAtOnce, type Work } from "../src/budget.ts";
 import { seeded } from "../tests/support/seeds.ts";
-import { jsonSize, writeJson } from "./json_work.ts";
+import { jsonPieces, jsonSize, nextPiece, SmallItems, writeJson } from "./json_work.ts";
 
 /** A value of any kind, with the texts and numbers that are written in some odd way. */
 function valueOf(random: () => number, depth: number): unknown {
@@ -38,6 +38,13 @@ Deno.test("json: what is written in pieces is what JSON.stringify writes", () =>
   }
   const vector = Float32Array.of(0.1, -2, NaN, 3e-9);
   assert.equal(runAtOnce(writeJson({ vector })).join(""), JSON.stringify({ vector: [...vector] }));
+  const ids = Int32Array.from({ length: 1100 }, (_, id) => id - 9);
+  assert.equal(runAtOnce(writeJson({ ids })).join(""), JSON.stringify({ ids: [...ids] }));
+  for (const count of [0, 1, 3, 9000]) {
+    const list = Array.from({ length: count }, (_, at) => ({ at, text: "ä".repeat(at % 9) }));
+    const written = runAtOnce(writeJson({ a: new SmallItems(list), b: 1 })).join("");
+    assert.equal(written, JSON.stringify({ a: list, b: 1 }));
+  }
 });
 
 Deno.test("json: a size is about that of the text, and no more is looked at than was asked for", () => {
@@ -71,4 +78,16 @@ Deno.test("json: what is large is done in many pieces, each a small part", () =>
   assert.ok(pieces(writeJson("x".repeat(10_000_000))) >= 100);
   assert.ok(pieces(jsonSize(Array.from({ length: 400_000 }, () => 1))) >= 90);
   assert.ok(pieces(jsonSize({ a: Array.from({ length: 400_000 }, () => []) })) >= 90);
+});
+
+Deno.test("json: items that are made when they are written are not made before somebody takes them", () => {
+  let made = 0;
+  function* items() {
+    for (; made < 1_000_000; made++) yield { made };
+  }
+  const pieces = jsonPieces({ items: new SmallItems(items()) });
+  for (let taken = 1; taken <= 3; taken++) {
+    assert.ok(runAtOnce(nextPiece(pieces))!.length < 512 * 1024);
+    assert.ok(made < taken * 40_000, `${made} made for ${taken} pieces`);
+  }
 });

@@ -11,7 +11,7 @@ import type {
   TokenLogprob,
 } from "../engine/types.ts";
 import type { Turns } from "../turns.ts";
-import { writeJson } from "../json_work.ts";
+import { jsonPieces } from "../json_work.ts";
 import { Fields } from "./fields.ts";
 import { jsonResponse } from "./stream.ts";
 import { embed } from "./embed.ts";
@@ -103,7 +103,7 @@ export function makeService(options: ServiceOptions): Service {
       return await o.turns.run(promptText({ ...o, pictures }, request, think), call);
     },
     inTurns: (work, call) => o.turns.run(work, call),
-    json: async (value, call) => jsonResponse(await o.turns.run(writeJson(value), call)),
+    json: (value, call) => jsonResponse(jsonPieces(value), (work) => o.turns.run(work, call)),
     keepAlive: o.onKeepAlive,
   };
 }

@@ -1,6 +1,8 @@
 /** Streaming: events to bytes as they come, one chunk each, with the client's leaving felt at once. */
+import type { Work } from "../../src/budget.ts";
 import { exactText } from "../../src/exact_json.ts";
 import { JSON_TYPE } from "../../src/api/media_types.ts";
+import { type JsonPieces, nextPiece } from "../json_work.ts";
 import type { Call } from "./request.ts";
 
 const encoder = new TextEncoder();
@@ -18,16 +20,23 @@ export function sse(data: unknown, event?: string): Uint8Array<ArrayBuffer> {
   );
 }
 
-/** An answer whose JSON was written in pieces. */
-export function jsonResponse(pieces: readonly string[]): Response {
+/**
+ * An answer whose JSON is written as it is taken: of one that is long, never all is held.
+ * @param run Runs work in turns.
+ */
+export async function jsonResponse(
+  pieces: JsonPieces,
+  run: (work: Work<string | undefined>) => Promise<string | undefined>,
+): Promise<Response> {
   const headers = { "content-type": JSON_TYPE };
-  if (pieces.length <= 1) return new Response(pieces.join(""), { headers });
-  const left = pieces.values();
+  const next = () => run(nextPiece(pieces));
+  const written = [await next() ?? "", await next()];
+  if (written[1] === undefined) return new Response(written[0], { headers });
   const body = new ReadableStream<Uint8Array>({
-    pull(controller) {
-      const { value, done } = left.next();
-      if (done) controller.close();
-      else controller.enqueue(encoder.encode(value));
+    async pull(controller) {
+      const piece = written.shift() ?? await next();
+      if (piece === undefined) controller.close();
+      else controller.enqueue(encoder.encode(piece));
     },
   }, { highWaterMark: 0 });
   return new Response(body, { headers });

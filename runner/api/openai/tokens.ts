@@ -3,6 +3,8 @@
  * a conversation, counted.
  */
 import type { Handler } from "../app.ts";
+import { SmallItems } from "../../json_work.ts";
+import type { Service } from "../request.ts";
 import { parseChat } from "./chat.ts";
 import { MAX_LIST } from "./common.ts";
 import { tokenIds } from "./embeddings.ts";
@@ -17,11 +19,13 @@ export const tokenize: Handler = async (service, body, call) => {
   const withPieces = body.boolean("with_pieces") ?? false;
   const tokens = await service.tokenize({ text: text.toWellFormed(), special, bos }, call);
   return await service.json({
-    tokens: withPieces
-      ? Array.from(tokens, (id) => ({ id, piece: pieceOf(service.bytesOf(id)) }))
-      : [...tokens],
+    tokens: withPieces ? new SmallItems(withText(service, tokens)) : tokens,
   }, call);
 };
+
+function* withText(service: Service, tokens: Int32Array) {
+  for (const id of tokens) yield { id, piece: pieceOf(service.bytesOf(id)) };
+}
 
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 

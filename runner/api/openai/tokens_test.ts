@@ -31,6 +31,19 @@ Deno.test("/tokenize and back: a text's tokens, with their pieces, control token
   assert.deepEqual(await ask("/detokenize", { tokens: [] }), [200, { content: "" }]);
 });
 
+Deno.test("/tokenize: of a long text no more is made than its client takes", async () => {
+  const { post, engine } = testApi();
+  let made = 0;
+  const { bytesOf } = engine;
+  engine.bytesOf = (token) => (made++, bytesOf.call(engine, token));
+  const content = "x".repeat(300_000);
+  const response = await post("/tokenize", { model: "demo", content, with_pieces: true });
+  const reader = response.body!.getReader();
+  assert.ok((await reader.read()).value!.length < 512 * 1024);
+  assert.ok(made < content.length / 2, `${made} of ${content.length} tokens were made`);
+  await reader.cancel();
+});
+
 Deno.test("/tokenize: what is wrong is said, by name, and what is long is bounded", async () => {
   const { ask, engine } = asking();
   for (
