@@ -2,12 +2,17 @@
  * Turns on the runner's one JavaScript thread. Work that may take long (a template, a large JSON document) is a generator
  * that yields; between two of its turns the event loop runs, so that pings, tokens and other clients' requests go on.
  * Clients take turns in a circle (round-robin scheduling), whatever each has waiting. What native code does in another thread
- * for a long time has a circle of its own: one at a time, so that one client's flood of it costs the others one wait.
+ * for a long time has circles of its own: one at a time, so that one client's flood of it costs the others one wait, and what may
+ * take seconds keeps nobody waiting whose work is short.
  */
 import type { Work } from "../src/budget.ts";
 
 /** What native code does in another thread. */
-export type Aside = () => Promise<unknown>;
+export interface Aside {
+  (): Promise<unknown>;
+  /** It may take seconds. Default: some tenths of one at most. */
+  readonly isLong?: boolean;
+}
 
 /** Work that also yields what it needs done in another thread, and goes on when that is done. */
 export type LongWork<T> = Generator<void | Aside, T, void>;
@@ -48,11 +53,17 @@ class Circle {
   }
 }
 
+/** Of what is done in another thread, one at a time. */
+interface Lane {
+  readonly circle: Circle;
+  away: boolean;
+}
+
 export class Turns {
   readonly #here = new Circle();
-  readonly #aside = new Circle();
+  readonly #short: Lane = { circle: new Circle(), away: false };
+  readonly #long: Lane = { circle: new Circle(), away: false };
   #running = false;
-  #away = false;
   /** Whose turn it is, and since when. */
   #taker: TurnTaker | undefined;
   #began = 0;
@@ -107,13 +118,14 @@ export class Turns {
   }
 
   async #doAside(aside: Aside, { client, signal }: TurnTaker): Promise<void> {
-    if (this.#away) await this.#aside.wait(client);
-    this.#away = true;
+    const lane = aside.isLong ? this.#long : this.#short;
+    if (lane.away) await lane.circle.wait(client);
+    lane.away = true;
     try {
       // What has begun in another thread cannot be given up.
       if (!signal?.aborted) await aside();
     } finally {
-      if (!this.#aside.next()) this.#away = false;
+      if (!lane.circle.next()) lane.away = false;
     }
   }
 }

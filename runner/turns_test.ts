@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { Work } from "../src/budget.ts";
-import { Turns } from "./turns.ts";
+import { type LongWork, Turns } from "./turns.ts";
 
 const busy = (ms: number) => {
   for (const until = performance.now() + ms; performance.now() < until;);
@@ -98,4 +98,20 @@ Deno.test("turns: what a taker does next in its turn waits for no other round; a
     if (atOnce === 0) return;
   }
   assert.fail("a short request waited for the event loop each time");
+});
+
+Deno.test("turns: what another thread does for long keeps no other client's short work waiting, nor its own", async () => {
+  const turns = new Turns();
+  const gate = Promise.withResolvers<void>();
+  const order: string[] = [];
+  function* aside(name: string, isLong: boolean): LongWork<void> {
+    yield Object.assign(() => isLong ? gate.promise : Promise.resolve(), { isLong });
+    order.push(name);
+  }
+  const long = ["a", "b"].map((client) => turns.run(aside(`${client} long`, true), { client }));
+  for (const client of ["b", "a"]) await turns.run(aside(`${client} short`, false), { client });
+  assert.deepEqual(order, ["b short", "a short"]);
+  gate.resolve();
+  await Promise.all(long);
+  assert.deepEqual(order.slice(2), ["a long", "b long"]);
 });

@@ -4,7 +4,7 @@
  */
 import type { Work } from "../../src/budget.ts";
 import { SecLlamaError } from "../../src/errors.ts";
-import type { LongWork } from "../turns.ts";
+import type { Aside, LongWork } from "../turns.ts";
 import type { LlamaSymbols } from "./symbols.ts";
 
 /**
@@ -14,8 +14,12 @@ import type { LlamaSymbols } from "./symbols.ts";
 export const MAX_UNITS_PER_TOKEN = 256;
 /** Longer texts are tokenized in another thread: this many units may take 20 ms. */
 export const LONG_TEXT_UNITS = 4096;
+/** A longer text is tokenized in parts, where that comes to the same; where not, it may take seconds. */
+export const UNCUT_UNITS = 64 * 1024;
 /** What is tokenized at a time to learn about how many tokens a text has. */
 const SAMPLE_UNITS = 1024;
+/** Units that are looked at in that way: what is behind them is taken to be like them. */
+const SAMPLED_UNITS = 4 * 1024 * 1024;
 /** Tokens that a cut through a text may add. */
 const TOKENS_PER_CUT = 3;
 /** How far back from where a text is to be cut a space is looked for. */
@@ -35,6 +39,7 @@ export function* estimateTokens(
     const cuts = end < text.length ? TOKENS_PER_CUT : 0;
     sum += Math.max(1, count(text.slice(at, end)) - cuts);
     at = end;
+    if (most === Infinity && at >= SAMPLED_UNITS) return Math.floor(sum * text.length / at);
     yield;
   }
   return sum;
@@ -43,8 +48,10 @@ export function* estimateTokens(
 /** Where to cut a text at about this place: before a space if there is one near, and never through a character. */
 function cutNear(text: string, at: number): number {
   if (at >= text.length) return text.length;
-  const space = text.lastIndexOf(" ", at);
-  if (space > at - CUT_SEARCH_UNITS) return space;
+  const from = at - CUT_SEARCH_UNITS + 1;
+  // Not in all of the text: it may be long, and without any.
+  const space = text.slice(from, at + 1).lastIndexOf(" ");
+  if (space >= 0) return from + space;
   const code = text.charCodeAt(at);
   return code >= 0xdc00 && code <= 0xdfff ? at - 1 : at;
 }
@@ -68,7 +75,7 @@ export class ThreadTokenizer {
     // One token a byte is the common upper bound, and a space may be put in front.
     let tokens = new Int32Array(bytes.length + 2);
     let count = 0;
-    const call = async () => {
+    const work = async () => {
       this.#pending++;
       try {
         count = await this.#llama.llama_tokenize_in_thread(
@@ -84,6 +91,7 @@ export class ThreadTokenizer {
         if (--this.#pending === 0) this.#onIdle?.();
       }
     };
+    const call: Aside = Object.assign(work, { isLong: text.length > UNCUT_UNITS });
     yield call;
     if (count < 0 && count > -0x7fffffff) {
       tokens = new Int32Array(-count);

@@ -9,6 +9,7 @@ import {
   LONG_TEXT_UNITS,
   MAX_UNITS_PER_TOKEN,
   ThreadTokenizer,
+  UNCUT_UNITS,
 } from "./long_text.ts";
 import { joined, PromptTokenizer, type SpecialToken, type TextTokenizer } from "./prompt_tokens.ts";
 import type { LlamaSymbols } from "./symbols.ts";
@@ -26,9 +27,6 @@ const ATTRIBUTE = {
 /** `enum llama_vocab_type` */
 const SENTENCE_PIECE = 1;
 const NONE = 0;
-
-/** A longer text is tokenized in parts, where that comes to the same. */
-const UNCUT_UNITS = 64 * 1024;
 
 /** A text with more units for each token that there is room for is looked at before it is tokenized as a whole. */
 const DOUBTFUL_UNITS_PER_TOKEN = 4;
