@@ -16,7 +16,7 @@ export interface DatabaseFiles {
   readonly walBytes: number;
   /** Differs also where its own or its log was written in place and given the time that it had before. */
   readonly stamps: string;
-  /** Whether one of them was written just now: {@link written} may then be the same after it is written once more. */
+  /** Whether anything was done to one of them just now: both texts may then be the same after it is written once more. */
   readonly isYoung: boolean;
 }
 
@@ -26,7 +26,7 @@ export function databaseFiles(path: string): DatabaseFiles {
   const wal = fileAt(walOf(path));
   const { file: shm } = fileAt(`${path}-shm`);
   const { file, written } = own;
-  const isYoung = [own, wal].some(({ writtenMs }) => isYoungAt(writtenMs));
+  const isYoung = [own, wal].some(({ changedMs }) => isYoungAt(changedMs));
   return {
     file,
     written,
@@ -97,8 +97,8 @@ interface FileAt {
   readonly written: string;
   /** Differs whenever anything was done to it; "" where none is. */
   readonly stamp: string;
-  /** Unix ms. */
-  readonly writtenMs: number;
+  /** When it was written last, or given another time, Unix ms. */
+  readonly changedMs: number;
   readonly size: number;
 }
 
@@ -106,12 +106,13 @@ interface FileAt {
 export function fileAt(path: string): FileAt {
   try {
     const { dev, ino, size, mtime, ctime } = Deno.statSync(path);
-    const writtenMs = mtime?.getTime() ?? 0;
+    const [writtenMs, ctimeMs] = [mtime?.getTime() ?? 0, ctime?.getTime() ?? 0];
     const [file, written] = [`${dev} ${ino}`, `${size} ${writtenMs}`];
-    return { file, written, stamp: `${file} ${written} ${ctime?.getTime()}`, writtenMs, size };
+    const changedMs = Math.max(writtenMs, ctimeMs);
+    return { file, written, stamp: `${file} ${written} ${ctimeMs}`, changedMs, size };
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) {
-      return { file: "", written: "", stamp: "", writtenMs: 0, size: 0 };
+      return { file: "", written: "", stamp: "", changedMs: 0, size: 0 };
     }
     throw error;
   }
