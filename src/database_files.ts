@@ -4,6 +4,9 @@
  */
 import { isYoungAt } from "./file_stamp.ts";
 
+/** Of a file's last change (`ctime`) the runtime tells the second. */
+const CHANGED_MS = 1_000;
+
 /** Told by what changes when a file is replaced, not when it is written; "" where none is. */
 export interface DatabaseFiles {
   /** The database's own. */
@@ -14,7 +17,7 @@ export interface DatabaseFiles {
   readonly written: string;
   /** Bytes of SQLite's log, which is cut by SQLite alone, and seldom. */
   readonly walBytes: number;
-  /** Differs also where its own or its log was written in place and given the time that it had before. */
+  /** Differs once its log was written, too, and where its own was written in place and given the time that it had before. */
   readonly stamps: string;
   /** Whether anything was done to one of them just now: both texts may then be the same after it is written once more. */
   readonly isYoung: boolean;
@@ -26,13 +29,14 @@ export function databaseFiles(path: string): DatabaseFiles {
   const wal = fileAt(walOf(path));
   const { file: shm } = fileAt(`${path}-shm`);
   const { file, written } = own;
-  const isYoung = [own, wal].some(({ changedMs }) => isYoungAt(changedMs));
+  const isYoung = [own, wal].some(({ writtenMs }) => isYoungAt(writtenMs)) ||
+    isYoungAt(own.changedMs, Date.now(), CHANGED_MS);
   return {
     file,
     written,
     beside: [wal.file, shm],
     walBytes: wal.size,
-    stamps: `${own.stamp} ${wal.stamp}`,
+    stamps: `${own.stamp} ${wal.file} ${wal.written}`,
     isYoung,
   };
 }
@@ -97,7 +101,9 @@ interface FileAt {
   readonly written: string;
   /** Differs whenever anything was done to it; "" where none is. */
   readonly stamp: string;
-  /** When it was written last, or given another time, Unix ms. */
+  /** Unix ms. */
+  readonly writtenMs: number;
+  /** When anything was last done to it, whatever time it was given then, Unix ms: see {@link CHANGED_MS}. */
   readonly changedMs: number;
   readonly size: number;
 }
@@ -106,13 +112,12 @@ interface FileAt {
 export function fileAt(path: string): FileAt {
   try {
     const { dev, ino, size, mtime, ctime } = Deno.statSync(path);
-    const [writtenMs, ctimeMs] = [mtime?.getTime() ?? 0, ctime?.getTime() ?? 0];
+    const [writtenMs, changedMs] = [mtime?.getTime() ?? 0, ctime?.getTime() ?? 0];
     const [file, written] = [`${dev} ${ino}`, `${size} ${writtenMs}`];
-    const changedMs = Math.max(writtenMs, ctimeMs);
-    return { file, written, stamp: `${file} ${written} ${ctimeMs}`, changedMs, size };
+    return { file, written, stamp: `${file} ${written} ${changedMs}`, writtenMs, changedMs, size };
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) {
-      return { file: "", written: "", stamp: "", changedMs: 0, size: 0 };
+      return { file: "", written: "", stamp: "", writtenMs: 0, changedMs: 0, size: 0 };
     }
     throw error;
   }

@@ -33,9 +33,12 @@ export function fileStampSync(path: string, now?: () => number): string {
   return stampOf(Deno.statSync(path), now);
 }
 
-/** Whether what was written at `ms` may be written again within the tick. @param now Unix ms, as `ms`. */
-export function isYoungAt(ms: number, now = Date.now()): boolean {
-  return Math.abs(now - ms) < TICK_MS;
+/**
+ * Whether what was written at `ms` may be written again within the tick.
+ * @param now Unix ms, as `ms`. @param atMost By so much it may have been later than `ms` says.
+ */
+export function isYoungAt(ms: number, now = Date.now(), atMost = 0): boolean {
+  return now - ms < TICK_MS + atMost && ms - now < TICK_MS;
 }
 
 /** {@link fileStamp} of a file that was looked at. */

@@ -159,7 +159,8 @@ export class HeldDatabase {
       this.#files = now;
     } catch (error) {
       this.#isRefused = true;
-      this.#end(this.#connection);
+      // SQLite does nothing to the files while the one of before has them open.
+      this.#end(this.#connection, before.db.isOpen && areTheSame(files, this.#files));
       this.#connection = before;
       this.#files = files;
       throw error;
@@ -190,12 +191,12 @@ export class HeldDatabase {
     this.close();
   }
 
-  #end(connection: Connection): void {
+  #end(connection: Connection, isShared = connection !== this.#connection): void {
     const { db, statements } = connection;
     if (!db.isOpen) return;
     const { path, onClose } = this.#options;
     statements.clear();
-    const log = connection === this.#connection ? this.#logAtPath(db) : "its own";
+    const log = isShared ? "its own" : this.#logAtPath(db);
     if (log === "stale") putAside(path);
     if (log === "needed") besideLog(path, () => db.close());
     else db.close();

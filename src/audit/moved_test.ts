@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { SEED, seeded } from "../../tests/support/seeds.ts";
 import { SecLlamaError } from "../errors.ts";
+import { databaseFiles } from "../database_files.ts";
 import { isYoungAt } from "../file_stamp.ts";
 import { code } from "../keys/testing.ts";
 import { AUDIT_FILE, AuditDatabase } from "./database.ts";
@@ -123,9 +124,7 @@ Deno.test("audit: a file that was refused is taken up when it is put right with 
     put(Uint8Array.from(whole, (byte, i) => i < 4_096 ? byte : 0xff));
     const use = () => db.transaction(() => db.lastHead());
     // So long that what is there is known, and not looked through again.
-    while (isYoungAt(Deno.statSync(at).ctime!.getTime())) {
-      assert.equal(await code(use()), "audit-broken");
-    }
+    while (databaseFiles(at).isYoung) assert.equal(await code(use()), "audit-broken");
     for (let i = 0; i < 3; i++) assert.equal(await code(use()), "audit-broken");
     put(whole);
     await use();
