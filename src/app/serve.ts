@@ -32,6 +32,7 @@ import { type Banner, bannerOf } from "./banner.ts";
 import { runDoctor } from "./doctor.ts";
 import { fleetPart, openFleet } from "./fleet.ts";
 import { type GatewayFacts, openGateway, openLocalGateway } from "./gateway_listeners.ts";
+import { idleSettings, roleNames } from "./idle_settings.ts";
 import type { Installation } from "./installation.ts";
 import { gatewayListenAddress, type ListenAddress } from "./listen_address.ts";
 import { openLimits } from "./limits.ts";
@@ -232,6 +233,8 @@ async function openAudit(
   logger: Logger,
   shutdown: Shutdown,
 ): Promise<ServeAudit | undefined> {
+  const roles = config.oidcIssuer === "" ? undefined : await roleNames(keys);
+  idleSettings(config, { ephemeral: keys.ephemeral, roles }).forEach(onWarning);
   const audit = await openServeAudit({ config, dataDir, stateDir, keys, logger, onWarning });
   if (audit !== undefined) shutdown.addLast(() => audit.close());
   return audit;

@@ -75,6 +75,20 @@ Deno.test("config: durations", () => {
   assert.equal(loadConfig({ env: { SECLLAMA_KEEP_ALIVE: "forever" } }).keepAliveMs, Infinity);
 });
 
+Deno.test("config: whom people sign in at has a name there, and no password in its address", () => {
+  for (
+    const [name, text] of [
+      ["CLIENT_ID", ""],
+      ["CLIENT_ID", " "],
+      ["GROUPS_CLAIM", ""],
+      ["ISSUER", "https://:secret@login.firm.example"],
+    ] as const
+  ) {
+    const env = { [`SECLLAMA_OIDC_${name}`]: text };
+    assert.throws(() => loadConfig({ env }), { code: "bad-config" }, `${name} ${text}`);
+  }
+});
+
 Deno.test("config: sizes, in powers of 1024, and the least time of a runner", () => {
   const size = (text: string) => loadConfig({ env: { SECLLAMA_MAX_MEMORY: text } }).maxMemoryBytes;
   assert.equal(size("8G"), 8 * 2 ** 30);

@@ -238,10 +238,16 @@ export function issuer(text: string, name: string): string {
   const own = url?.protocol === "http:" && isLoopbackHost(url.hostname.replace(/^\[|\]$/g, ""));
   if (
     url === undefined || url.search !== "" || url.hash !== "" || url.username !== "" ||
-    url.protocol !== "https:" && !own
+    url.password !== "" || url.protocol !== "https:" && !own
   ) throw bad(name, "the issuer's address, https://…");
   // As it is in its tokens, letter by letter.
   return text;
+}
+
+/** Any text but none. */
+export function notEmpty(text: string, name: string): string {
+  if (text.trim() !== "") return text;
+  throw bad(name, "a text that is not empty");
 }
 
 /** `ml=staff,*=guest`; in order. */

@@ -11,6 +11,7 @@ import {
   groupName,
   groupRoles,
   issuer,
+  notEmpty,
   otlpCollector,
   syslogServer,
 } from "../field_values.ts";
@@ -44,7 +45,7 @@ export const FIRM = [
     value: "ID",
     default: "secllama",
     help: "what SecLlama is called there",
-    parse: (text) => text,
+    parse: notEmpty,
   }),
   field({
     name: "oidcRoles",
@@ -68,7 +69,7 @@ export const FIRM = [
     value: "NAME",
     default: "groups",
     help: "the claim of an ID token that has the groups",
-    parse: (text) => text,
+    parse: notEmpty,
   }),
   field({
     name: "oidcSessionMs",
