@@ -1,7 +1,9 @@
 /** Fields of /v1/chat/completions that vLLM and llama-server have and OpenAI has not: what a prompt's template is told. */
+import { runAtOnce } from "../../../src/budget.ts";
 import { exactText } from "../../../src/exact_json.ts";
 import type { ChatMessage } from "../../engine/types.ts";
 import type { Fields } from "../fields.ts";
+import { jsonSize } from "../../json_work.ts";
 import type { ChatPrompt, Service, Think } from "../request.ts";
 
 /**
@@ -69,7 +71,9 @@ export function templateValuesField(body: Fields): Readonly<Record<string, unkno
     }
   }
   const values = kwargs.value();
-  if (exactText(values).length > MAX_KWARGS_UNITS) {
+  // What is far more is not written out: it would take half a second.
+  const about = runAtOnce(jsonSize(values, MAX_KWARGS_UNITS));
+  if (about > MAX_KWARGS_UNITS || exactText(values).length > MAX_KWARGS_UNITS) {
     throw body.fail("chat_template_kwargs", `must have at most ${MAX_KWARGS_UNITS} characters`);
   }
   return values;
