@@ -9,6 +9,11 @@ export function ioReason(error: unknown): string {
   return denied ? REASONS["EACCES"]! : "an input/output error";
 }
 
+/** How a program's token ends. */
+export function endToken(name: string): string {
+  return `to end it: secllama token revoke ${name}`;
+}
+
 const REASONS: { readonly [code: string]: string } = {
   ENOSPC: "no space is left on the disk",
   EDQUOT: "the disk quota is used up",

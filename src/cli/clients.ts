@@ -1,5 +1,6 @@
 /** `secllama clients …`: the machines, people and programs that may use this gateway. */
 import { type LimitState, SecLlamaError } from "../errors.ts";
+import { endToken } from "../hints.ts";
 import { standing, type Usage } from "../firm/limiter.ts";
 import { isAlive, type TokenEntry, Tokens } from "../firm/tokens.ts";
 import { UsageFile } from "../firm/usage_file.ts";
@@ -171,7 +172,7 @@ const revoke: Command = {
       const token = await tokenAlone(await keys.clients().read(), dataDir, which);
       if (token !== undefined) {
         throw new SecLlamaError("not-found", `${token.name} is a program's token, and no client`, {
-          hint: `to end it: secllama token revoke ${token.name}`,
+          hint: endToken(token.name),
         });
       }
       const client = await keys.clients().revoke(which);

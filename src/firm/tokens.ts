@@ -8,7 +8,7 @@ import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { equalConstantTime, fromHex, toBase64Url, toHex, utf8, utf8Decode } from "../bytes.ts";
 import { SecLlamaError } from "../errors.ts";
-import { HINTS } from "../hints.ts";
+import { endToken, HINTS } from "../hints.ts";
 import { refuseNewer } from "../newer_file.ts";
 import {
   fileFingerprint,
@@ -89,7 +89,7 @@ export class Tokens {
       const all = await this.list();
       if (all.some((one) => one.name === name && one.revoked === null)) {
         throw new SecLlamaError("usage", `there is a token ${name} already`, {
-          hint: `to end it: secllama token revoke ${name}`,
+          hint: endToken(name),
         });
       }
       const id = toHex(crypto.getRandomValues(new Uint8Array(6)));
