@@ -117,18 +117,34 @@ async function run(
   }
 }
 
-/** As `run`, beside others: what it says comes when it has ended, and the others end when it fails. */
-async function runBeside(args: readonly string[]): Promise<void> {
+/**
+ * As `run`, beside others, which end when it fails.
+ * @param says When what it says is shown: once it has `ended`, or as it `goes`.
+ */
+async function runBeside(
+  args: readonly string[],
+  says: "ended" | "goes" = "ended",
+): Promise<void> {
   // A compiler that it has started must not outlive this script.
   const child = spawnGuarded([deno, ...args]);
-  const [stdout, stderr] = await Promise.all([
-    new Response(child.stdout).bytes(),
-    new Response(child.stderr).bytes(),
+  const show = async (
+    from: ReadableStream<Uint8Array<ArrayBuffer>>,
+    to: { writeSync(chunk: Uint8Array): number },
+  ) => {
+    const held: Uint8Array[] = [];
+    for await (const chunk of from) {
+      if (says === "goes") to.writeSync(chunk);
+      else held.push(chunk);
+    }
+    return () => held.forEach((chunk) => to.writeSync(chunk));
+  };
+  const rest = await Promise.all([
+    show(child.stdout, Deno.stdout),
+    show(child.stderr, Deno.stderr),
   ]);
   const { code } = await child.status;
   await child.stdin.close().catch(() => {});
-  Deno.stdout.writeSync(stdout);
-  Deno.stderr.writeSync(stderr);
+  for (const write of rest) write();
   if (code === 0) return;
   console.error(`error: deno ${args.slice(0, 3).join(" ")} ended with ${code}`);
   Deno.exit(code);
@@ -288,8 +304,8 @@ function laneCount(): number {
 const parent = Deno.ppid;
 Deno.unrefTimer(setInterval(() => Deno.ppid === parent || Deno.exit(1), 500));
 const lanes = laneCount();
-await installNeeds();
-await run(deno, ["task", "--quiet", "bundle"]);
+// The one waits for Debian's packages, the other for npm's.
+await Promise.all([installNeeds(), runBeside(["task", "--quiet", "bundle"], "goes")]);
 const built = paths.length === 0 && Deno.build.target === "x86_64-unknown-linux-gnu";
 // Beside the tests: it is one process after the other, mostly of one thread, and ends the run if it fails.
 const checking = paths.length === 0 ? checkSources() : Promise.resolve();

@@ -5,7 +5,7 @@ import { addModel } from "../support/ollama_folder.ts";
 import { settled } from "../support/patience.ts";
 import { makeScriptedModel } from "../support/scripted_model.ts";
 import { newHome, secllama } from "../support/serve.ts";
-import { oneAtATime } from "../support/start_lock.ts";
+import { startInTurn } from "../support/start_lock.ts";
 import { SCRIPTS } from "./browser.ts";
 
 interface Started {
@@ -74,7 +74,7 @@ export class Apart implements AsyncDisposable {
   }
 
   #start(args: readonly string[], ready: RegExp): Promise<Started> {
-    return oneAtATime(async () => {
+    return startInTurn(async () => {
       const [program, ...argv] = this.#argv(args, true);
       const child = new Deno.Command(program!, {
         args: argv,

@@ -14,7 +14,7 @@ import { addModel } from "../support/ollama_folder.ts";
 import { settled, until } from "../support/patience.ts";
 import { makeScriptedModel } from "../support/scripted_model.ts";
 import { cli, newHome, secllama } from "../support/serve.ts";
-import { oneAtATime } from "../support/start_lock.ts";
+import { startInTurn } from "../support/start_lock.ts";
 import { dropFile, hasChromium, SCRIPTS, visit } from "./browser.ts";
 import { overflows, serious } from "./look.ts";
 
@@ -107,7 +107,7 @@ Deno.test({
       ["model", makeScriptedModel({ scripts: SCRIPTS, tools: [] })],
       ["params", { temperature: 0 }],
     ]);
-    const ui = await oneAtATime(() => startUi(models));
+    const ui = await startInTurn(() => startUi(models));
     const data = join(ui.env["HOME"]!, ".local/share/secllama");
     const origin = new URL(ui.url).origin + "/";
     const secret = (args: string[]) =>

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { PROGRAM_PERMISSIONS } from "../../src/permissions.ts";
 import { bundledProgram, compiledProgram, sharedCache } from "./binary.ts";
 import { HANG_MS, settled } from "./patience.ts";
-import { oneAtATime } from "./start_lock.ts";
+import { startInTurn } from "./start_lock.ts";
 import { denoDir } from "./deno_dir.ts";
 import { tell } from "./signal.ts";
 
@@ -159,9 +159,9 @@ export interface ServeOptions {
   program?: string;
 }
 
-/** Starts serve, one at a time, and waits until it is ready. @throws {Error} With its output if it ends first. */
+/** Starts serve in its turn, and waits until it is ready. @throws {Error} With its output if it ends first. */
 export function startServe(options: ServeOptions = {}): Promise<Served> {
-  return oneAtATime(() => start(options));
+  return startInTurn(() => start(options));
 }
 
 async function start(options: ServeOptions): Promise<Served> {
