@@ -79,3 +79,15 @@ Deno.test("anthropic: a tool that only Anthropic's servers run is refused by its
     );
   }
 });
+
+Deno.test("anthropic: a type that is no word of theirs is refused and not repeated", async () => {
+  for (const type of ["My patient's name", "Smith-Jones", "x".repeat(65), ""]) {
+    const answer = await testApi({ info }).post("/v1/messages", { ...ask, tools: [{ type }] });
+    assert.equal(answer.status, 400);
+    const { error } = await answer.json();
+    assert.ok(
+      error.message.startsWith("tools[0].type is not offered here"),
+      error.message,
+    );
+  }
+});

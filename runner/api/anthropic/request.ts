@@ -118,6 +118,11 @@ function parseToolChoice(body: Fields): ToolChoice | undefined {
   }
 }
 
+/** A type of Anthropic's, which are words; what else stands there may be a part of a conversation. */
+function namedType(type: string): string {
+  return /^[a-z][a-z0-9_]{0,63}$/.test(type) ? `"${type}" ` : "";
+}
+
 function parseTools(body: Fields) {
   return (body.objects("tools", 1024) ?? []).map((tool) => {
     const type = tool.string("type");
@@ -125,9 +130,7 @@ function parseTools(body: Fields) {
     if (type !== undefined && type !== "custom" && known === undefined) {
       throw tool.fail(
         "type",
-        `"${
-          type.slice(0, 64)
-        }" is not offered here: tools that run on the server are not supported. ` +
+        `${namedType(type)}is not offered here: tools that run on the server are not supported. ` +
           'Give a tool that you run yourself, with "name" and "input_schema"',
         "unsupported",
       );
