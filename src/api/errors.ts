@@ -189,14 +189,18 @@ export function withHint({ message, hint }: SecLlamaError): string {
 /**
  * The error that an answer of ours in Ollama's dialect stands for. It may be a stranger's: the text is bounded, one line, and
  * a code that is not ours is judged by the status.
+ * @param foreign The error of an answer that has none of our codes, where only a SecLlama may have given it.
  */
-export async function readError(answer: Response): Promise<SecLlamaError> {
+export async function readError(
+  answer: Response,
+  foreign?: () => SecLlamaError,
+): Promise<SecLlamaError> {
   const body = Object(await answer.json().catch(() => ({}))) as Record<string, unknown>;
   const { error, code, hint } = body;
+  const isOurs = typeof code === "string" && isErrorCode(code);
+  if (!isOurs && foreign !== undefined) return foreign();
   return new SecLlamaError(
-    typeof code === "string" && isErrorCode(code)
-      ? code
-      : BY_STATUS[answer.status] ?? "model-failed",
+    isOurs ? code : BY_STATUS[answer.status] ?? "model-failed",
     printable(error) ?? `the server answered with status ${answer.status}`,
     printable(hint) === undefined ? {} : { hint: printable(hint)! },
   );

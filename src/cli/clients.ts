@@ -18,7 +18,7 @@ import { padColumns } from "./columns.ts";
 import { type Command, flag, stringOption } from "./command.ts";
 import { confirm } from "./confirm.ts";
 import { EXIT_CODES, OPTIONS, report } from "./key_common.ts";
-import { readEnd } from "./role.ts";
+import { readEnd, roleOption } from "./role.ts";
 import { reportRows } from "./rows.ts";
 import { readSettings } from "./settings.ts";
 
@@ -108,7 +108,8 @@ const set: Command = {
   details: `A running gateway needs no restart. NAME may be an id.\n${EXIT_CODES}`,
   run: async (context) => {
     const [which] = context.positionals;
-    const [role, end] = [stringOption(context, "role"), stringOption(context, "expires")];
+    const [role, end] = [roleOption(context), stringOption(context, "expires")];
+    const until = end === undefined ? undefined : readEnd(end);
     if (role === undefined && end === undefined) {
       throw new SecLlamaError("usage", "nothing to set", {
         hint: "give --role NAME, --expires AGE, or both",
@@ -140,7 +141,7 @@ const set: Command = {
       }
       const client = await keys.clients().assign(which!, {
         ...(wanted === undefined ? {} : { role: wanted }),
-        ...(end === undefined ? {} : { expires: readEnd(end) }),
+        ...(until === undefined ? {} : { expires: until }),
       });
       await record("client-changed", {
         ...clientFields(client),

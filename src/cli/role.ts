@@ -162,6 +162,16 @@ async function cutOffBy(
   };
 }
 
+/** `--role`. @throws {SecLlamaError} `usage` where it is given and empty, as a script's variable may be. */
+export function roleOption(context: CommandContext): string | undefined {
+  const name = stringOption(context, "role");
+  if (name !== "") return name;
+  throw new SecLlamaError("usage", "--role must be a role's name", {
+    field: "--role",
+    hint: HINTS.roles,
+  });
+}
+
 /**
  * @param open Keys that are open: a passphrase that came on a descriptor cannot be read twice.
  * @throws {SecLlamaError} `not-found` unless there is a role of this name.

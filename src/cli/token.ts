@@ -9,7 +9,7 @@ import { padColumns } from "./columns.ts";
 import { type Command, flag, JSON_OPTION, stringOption } from "./command.ts";
 import { report } from "./key_common.ts";
 import { UNUSED_KEY_OPTIONS } from "./key_options.ts";
-import { needRole } from "./role.ts";
+import { needRole, roleOption } from "./role.ts";
 import { reportRows } from "./rows.ts";
 import { readSettings } from "./settings.ts";
 
@@ -34,11 +34,11 @@ const create: Command = {
     `The proxy asks for tokens with SECLLAMA_REQUIRE_TOKEN=true. A program sends it as Authorization: Bearer, x-api-key,
 api-key, or by basic authentication, as the password or the user. Nothing of it is kept but a hash.`,
   async run(context) {
+    const lifeMs = readLife(stringOption(context, "expires"));
+    const role = roleOption(context);
     const { dataDir } = await readSettings(context);
     await ensureDataDirectory(dataDir);
-    const lifeMs = readLife(stringOption(context, "expires"));
     const { entry, text } = await recordingAlone(context, async (record, keys) => {
-      const role = stringOption(context, "role");
       if (role !== undefined) await needRole(context, role, keys);
       const made = await new Tokens(dataDir).create(context.positionals[0]!, lifeMs, role);
       await record("token-created", tokenFields(made.entry));

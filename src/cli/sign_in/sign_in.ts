@@ -88,9 +88,9 @@ export async function newSignIn(
         cause,
       });
     };
-    const answer = await fetch(path, { ...init, client, redirect: "error", signal: until })
+    const answer = await fetch(path, { ...init, client, redirect: "manual", signal: until })
       .catch(failed);
-    if (!answer.ok) throw await readError(answer);
+    if (!answer.ok) throw await readError(answer, () => noGateway(path.host, answer.status));
     const text = await answer.text().catch(failed);
     return fieldsOf(text);
   };
@@ -129,6 +129,17 @@ export async function newSignIn(
       }
     },
   };
+}
+
+/** What answers so may be a balancer whose gateways are away, a page that asks who one is, or any other server. */
+function noGateway(host: string, status: number): SecLlamaError {
+  return new SecLlamaError(
+    "gateway-unreachable",
+    `no gateway answers at ${host}: status ${status}`,
+    {
+      hint: NO_GATEWAY,
+    },
+  );
 }
 
 /** What an answer's JSON has; nothing, if it is none: a page of some other server's. */

@@ -32,8 +32,19 @@ Deno.test("sign-in: what is no gateway, or names no provider, is said so; one th
       answer = one;
       assert.equal(await said(begin()), "downgrade", name);
     }
-    answer = () => new Response(null, { status: 302, headers: { location: "/elsewhere" } });
-    assert.equal(await said(begin()), "gateway-unreachable");
+    const strangers = {
+      "elsewhere": () => new Response(null, { status: 302, headers: { location: "/elsewhere" } }),
+      "a page that is not there": () => new Response("<html>", { status: 404 }),
+      "a balancer": () => new Response("bad gateway", { status: 502 }),
+      "one that asks who one is": () => Response.json({ error: "who are you?" }, { status: 401 }),
+      "codes of another": () => Response.json({ error: "no", code: "E404" }, { status: 404 }),
+    };
+    for (const [name, one] of Object.entries(strangers)) {
+      answer = one;
+      assert.equal(await said(begin()), "gateway-unreachable", name);
+    }
+    answer = () => Response.json({ error: "none here", code: "not-found" }, { status: 404 });
+    assert.equal(await said(begin()), "not-found", "a gateway where nobody can sign in");
     answer = () => Response.json(whole);
     const signIn = await begin();
     for (
